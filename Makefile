@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SANDBOX := $(TARGET)/debug/namesake-sandbox
-OVERLAYS := $(addprefix manifests/,base cluster token-guard metaflow) $(addprefix manifests/overlays/,gke gke/research gke/try gke-gateway gke-iap loopback)
+OVERLAYS := charts/source/cluster charts/source/stack $(addprefix manifests/,base cluster token-guard metaflow) $(addprefix manifests/overlays/,gke gke/research gke/try gke-gateway gke-iap loopback)
 # The first kubectl of: KUBEBUILDER_ASSETS, the one that the sandbox built, the one in the PATH.
 KUBECTL := $(firstword $(wildcard $(KUBEBUILDER_ASSETS)/kubectl target/control-plane/kubectl) $(shell command -v kubectl))
 PROMTOOL := $(firstword $(wildcard $(KUBEBUILDER_ASSETS)/promtool target/prometheus/promtool) $(shell command -v promtool))

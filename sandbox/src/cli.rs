@@ -18,7 +18,7 @@ use crate::{
         argo::ArgoPrograms,
         users::{ADMIN, ALICE, BOB},
     },
-    programs::{google_schema::GoogleSchema, promtool, tofu::TofuPrograms},
+    programs::{google_schema::GoogleSchema, helm, promtool, tofu::TofuPrograms},
     sandbox::{self, Options, Sandbox},
 };
 
@@ -60,11 +60,12 @@ pub fn run(cli: &Cli) -> ExitCode {
 async fn build() -> ExitCode {
     let built = tokio::task::spawn_blocking(|| {
         let (binaries, python) = sandbox::prepare(say)?;
-        // Only the tests use Argo, OpenTofu and promtool.
+        // Only the tests use Argo, OpenTofu, promtool and Helm.
         let argo = ArgoPrograms::find_or_build(&mut |line| say(line))?;
         let tofu = TofuPrograms::find_or_build(&mut |line| say(line))?;
         GoogleSchema::find_or_derive(&mut |line| say(line))?;
         promtool::find_or_build(&mut |line| say(line))?;
+        helm::find_or_build(&mut |line| say(line))?;
         anyhow::Ok((binaries, argo, tofu, python))
     });
     match built.await.context("the build was interrupted") {

@@ -12,6 +12,7 @@ pub mod gateway;
 pub(crate) mod go_module;
 pub mod google_clients;
 pub mod google_schema;
+pub mod helm;
 pub mod kubernetes;
 pub mod node;
 pub mod prometheus_operator;

@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod certificates;
+mod chart;
 mod install;
 mod manifests;
 mod monitoring;

@@ -129,6 +129,7 @@ fn no_right_is_given_that_is_not_in_the_golden_list() -> Result<()> {
         all.extend(objects(&rendered(control_plane, "base")?)?);
         for more in [
             "opt-in/role-bindings.yaml",
+            "doctor/rbac.yaml",
             "gateway/rbac.yaml",
             "gateway/namespace/role-binding.yaml",
         ] {

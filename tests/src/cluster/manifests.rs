@@ -182,6 +182,18 @@ pub async fn apply(client: &Client, object: &Value, namespace: &str, dry_run: bo
     Ok(())
 }
 
+/// Whether an object of this kind and name exists.
+///
+/// # Errors
+/// The API server does not answer.
+pub async fn exists(client: &Client, object: &Value, namespace: &str) -> Result<bool> {
+    // Its kind may be gone too.
+    let Ok((api, name)) = api_of(client, object, namespace).await else {
+        return Ok(false);
+    };
+    Ok(api.get_opt(&name).await?.is_some())
+}
+
 /// Deletes one object, if it exists.
 ///
 /// # Errors

@@ -1,0 +1,193 @@
+//! A release on a real API server: installed, tested, upgraded by the other major of Helm, and uninstalled. The programs do not run:
+//! the API server could not reach them without a service network (`tests/it/cli` tests what a healthy installation says).
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, Client,
+    api::{DeleteParams, PostParams},
+};
+use namesake_api::{Identity, names::SYSTEM_NAMESPACE};
+use namesake_sandbox::{ControlPlane, Node, NodeOptions, WorkFolder, kubernetes::users::ADMIN};
+use namesake_tests::{cluster::manifests, eventually::within, namespace::runtime::runtime};
+use serde_json::json;
+
+use super::{EXAMPLE, Said, helm, helms};
+
+/// The longest command of Helm: the pod of a hook starts, and Helm reads its log.
+const TIMEOUT: Duration = Duration::from_secs(120);
+const RESEARCH: &str = "research";
+/// What an uninstall leaves, so that no identity is deleted without the broker.
+const KIND: &str = "CustomResourceDefinition identities.namesake.dev";
+
+/// An API server with a node that runs `kubectl namesake`, and without Namesake.
+struct Admin {
+    control_plane: ControlPlane,
+    client: Client,
+    _node: Node,
+    _folder: WorkFolder,
+}
+
+impl Admin {
+    async fn start() -> Result<Self> {
+        let folder = WorkFolder::create()?;
+        let control_plane = ControlPlane::start(&folder).await?;
+        let client = control_plane.client(ADMIN).await?;
+        let options = NodeOptions {
+            images: [("cli".to_owned(), program("kubectl-namesake")?)].into(),
+            ..NodeOptions::default()
+        };
+        let node = Node::start(&control_plane, &folder, options).await?;
+        for name in [SYSTEM_NAMESPACE, RESEARCH] {
+            let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name}}))?;
+            let namespaces: Api<Namespace> = Api::all(client.clone());
+            namespaces
+                .create(&PostParams::default(), &namespace)
+                .await?;
+        }
+        Ok(Self {
+            control_plane,
+            client,
+            _node: node,
+            _folder: folder,
+        })
+    }
+
+    /// Runs a command of Helm about the release, for at most two minutes.
+    async fn helm(&self, program: &Path, args: &[&str]) -> Result<Said> {
+        let program = program.to_path_buf();
+        let mut args: Vec<String> = args.iter().map(|&it| it.to_owned()).collect();
+        args.push(format!("--namespace={SYSTEM_NAMESPACE}"));
+        let kubeconfig = self.control_plane.kubeconfig(ADMIN);
+        let run = tokio::task::spawn_blocking(move || {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            helm(&program, &args, Some(&kubeconfig))
+        });
+        tokio::time::timeout(TIMEOUT, run)
+            .await
+            .context("helm does not return")??
+    }
+
+    fn identities(&self) -> Api<Identity> {
+        Api::namespaced(self.client.clone(), RESEARCH)
+    }
+
+    /// Creates an identity of the stack, as the broker would.
+    async fn create_identity(&self) -> Result<()> {
+        let identity: Identity = serde_json::from_value(
+            json!({"apiVersion": "namesake.dev/v1alpha1", "kind": "Identity",
+            "metadata": {"name": "mf-alice-4k72lwgc2tsmxd"}, "spec": {"stack": "prod", "class": "research",
+                "cluster": "projects/acme/locations/us-central1/clusters/ml", "user": "alice@acme.com",
+                "values": {"user": "alice@acme.com"}, "mode": "impersonate", "project": "acme-identities",
+                "key": "alice-4k72lwgc2tsmxd",
+                "googleServiceAccount": "mf-alice-4k72lwgc2tsmxd@acme-identities.iam.gserviceaccount.com"}}),
+        )?;
+        self.identities()
+            .create(&PostParams::default(), &identity)
+            .await?;
+        Ok(())
+    }
+
+    /// The titles of the objects that a release with these values has and that exist.
+    async fn there(&self, program: &Path) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for object in super::rendered(program, EXAMPLE, SYSTEM_NAMESPACE, &[])? {
+            if manifests::exists(&self.client, &object, SYSTEM_NAMESPACE).await? {
+                found.push(manifests::title(&object));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A program of this workspace.
+fn program(name: &str) -> Result<PathBuf> {
+    let path = std::env::current_exe()?;
+    let folder = path
+        .parent()
+        .and_then(|it| it.parent())
+        .context("no folder")?;
+    Ok(folder.join(name))
+}
+
+const VALUES: [&str; 4] = [
+    "--values",
+    EXAMPLE,
+    "--set",
+    "webhook.replicas=0,broker.replicas=0,doctor.wait=1s",
+];
+
+#[test]
+fn a_release_is_checked_upgraded_by_the_other_helm_and_uninstalled_only_without_identities()
+-> Result<()> {
+    runtime().block_on(async {
+        let admin = Admin::start().await?;
+        let [three, four] = helms()?;
+        let kind = manifests::objects(&manifests::file("cluster/crd.yaml")?)?;
+        manifests::apply(&admin.client, &kind[0], SYSTEM_NAMESPACE, false).await?;
+        for (first, second) in [(three, four), (four, three)] {
+            // Before the first install the kind is not Helm's, and then it is that of the release before.
+            let is_foreign = first == three;
+            let mut install = [["install", "namesake", "."].as_slice(), VALUES.as_slice()].concat();
+            if is_foreign {
+                let said = admin.helm(first, &install).await?.refusal()?;
+                ensure!(
+                    said.contains("identities.namesake.dev") && said.contains("ownership"),
+                    "{said}"
+                );
+                ensure!(
+                    admin.there(first).await? == [KIND],
+                    "something was installed"
+                );
+                install.push("--take-ownership");
+            }
+            admin.helm(first, &install).await?.success()?;
+            // The check ends with what it found: no program runs here.
+            let said = admin.helm(first, &["test", "namesake"]).await?.refusal()?;
+            ensure!(
+                said.contains("FOUND  leader") && said.contains("to do: kubectl"),
+                "{said}"
+            );
+            ensure!(
+                !said.contains("UNSEEN"),
+                "its account has too few rights: {said}"
+            );
+            let upgrade = [["upgrade", "namesake", "."].as_slice(), VALUES.as_slice()].concat();
+            admin.helm(second, &upgrade).await?.success()?;
+            admin.create_identity().await?;
+            let before = admin.there(second).await?;
+            let said = admin
+                .helm(second, &["uninstall", "namesake"])
+                .await?
+                .refusal()?;
+            ensure!(
+                said.contains("kubectl -n research delete identities"),
+                "{said}"
+            );
+            ensure!(
+                admin.there(second).await? == before && before.len() > 60,
+                "{before:?}"
+            );
+            let identities = admin.identities();
+            identities
+                .delete("mf-alice-4k72lwgc2tsmxd", &DeleteParams::default())
+                .await?;
+            admin
+                .helm(second, &["uninstall", "namesake"])
+                .await?
+                .success()?;
+            within(TIMEOUT, "everything but the kind is deleted", async || {
+                let left = admin.there(second).await?;
+                ensure!(left == [KIND], "{left:?}");
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    })
+}
