@@ -8,3 +8,4 @@ mod manifests;
 mod monitoring;
 mod stacks;
 mod terraform;
+mod upgrade;

@@ -16,7 +16,10 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, api::DeleteParams};
 use namesake_api::names::{BROKER_SERVICE_ACCOUNT, OPT_IN_LABEL, WEBHOOK_SERVICE_ACCOUNT};
-use namesake_sandbox::kubernetes::users::{ADMIN, ALICE, BOB, MALLORY};
+use namesake_sandbox::{
+    CLUSTER,
+    kubernetes::users::{ADMIN, ALICE, BOB, MALLORY},
+};
 use serde_json::json;
 
 use crate::{
@@ -82,6 +85,21 @@ where
         let result = in_namespace(Arc::clone(&stack), test).await;
         stack.stop().await?;
         result
+    })
+}
+
+/// Runs a test in its own namespace on its own cluster, so that it can change what all stacks of a cluster share.
+///
+/// # Errors
+/// The test fails: the objects in the namespace are printed.
+pub fn with_own_cluster<F>(test: impl FnOnce(TestNamespace) -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    runtime().block_on(async {
+        let cluster = Cluster::start(CLUSTER).await?;
+        let stack = Stack::start_on(cluster, Options::default()).await?;
+        in_namespace(stack, test).await
     })
 }
 
