@@ -208,6 +208,7 @@ impl Check {
             Self::Quota => Reason::DoctorQuota,
             Self::Unproven => Reason::DoctorUnproven,
             Self::Exposure => Reason::DoctorExposure,
+            Self::Metrics => Reason::DoctorMetrics,
         }
     }
 

@@ -436,4 +436,6 @@ super::reasons! {
         => "create them again, or adopt them: docs/operate.md, \"Objects without a proven requester\"";
     NS3115 DoctorExposure = "exposure" (Lasting) "`check` finds something that is open"
         => "`kubectl namesake check`";
+    NS3116 DoctorMetrics = "metrics" (Lasting) "nothing scrapes the metrics"
+        => "add a component of manifests/metrics to the overlay: docs/operate.md, \"Health, metrics and logs\"";
 }

@@ -122,6 +122,71 @@ const VALUES: [&str; 4] = [
     "webhook.replicas=0,broker.replicas=0,doctor.wait=1s",
 ];
 
+/// A command with the chart and its values.
+fn with_chart(command: &'static str) -> Vec<&'static str> {
+    [[command, "namesake", "."].as_slice(), VALUES.as_slice()].concat()
+}
+
+impl Admin {
+    /// An install over a kind that is not Helm's is refused, and nothing is installed.
+    async fn check_foreign_kind(&self, program: &Path) -> Result<()> {
+        let said = self
+            .helm(program, &with_chart("install"))
+            .await?
+            .refusal()?;
+        ensure!(
+            said.contains("identities.namesake.dev") && said.contains("ownership"),
+            "{said}"
+        );
+        ensure!(
+            self.there(program).await? == [KIND],
+            "something was installed"
+        );
+        Ok(())
+    }
+
+    /// The check ends with what it found: no program runs here.
+    async fn check_finding(&self, program: &Path) -> Result<()> {
+        let said = self.helm(program, &["test", "namesake"]).await?.refusal()?;
+        ensure!(
+            said.contains("FOUND  leader") && said.contains("to do: kubectl"),
+            "{said}"
+        );
+        ensure!(
+            !said.contains("UNSEEN"),
+            "its account has too few rights: {said}"
+        );
+        Ok(())
+    }
+
+    /// While there is an identity, an uninstall is refused with the commands, and deletes nothing.
+    async fn check_uninstall(&self, program: &Path) -> Result<()> {
+        self.create_identity().await?;
+        let before = self.there(program).await?;
+        let uninstall = ["uninstall", "namesake"];
+        let said = self.helm(program, &uninstall).await?.refusal()?;
+        ensure!(
+            said.contains("kubectl -n research delete identities"),
+            "{said}"
+        );
+        ensure!(
+            self.there(program).await? == before && before.len() > 60,
+            "{before:?}"
+        );
+        let gone = DeleteParams::default();
+        self.identities()
+            .delete("mf-alice-4k72lwgc2tsmxd", &gone)
+            .await?;
+        self.helm(program, &uninstall).await?.success()?;
+        within(TIMEOUT, "everything but the kind is deleted", async || {
+            let left = self.there(program).await?;
+            ensure!(left == [KIND], "{left:?}");
+            Ok(())
+        })
+        .await
+    }
+}
+
 #[test]
 fn a_release_is_checked_upgraded_by_the_other_helm_and_uninstalled_only_without_identities()
 -> Result<()> {
@@ -130,63 +195,18 @@ fn a_release_is_checked_upgraded_by_the_other_helm_and_uninstalled_only_without_
         let [three, four] = helms()?;
         let kind = manifests::objects(&manifests::file("cluster/crd.yaml")?)?;
         manifests::apply(&admin.client, &kind[0], SYSTEM_NAMESPACE, false).await?;
+        admin.check_foreign_kind(three).await?;
         for (first, second) in [(three, four), (four, three)] {
             // Before the first install the kind is not Helm's, and then it is that of the release before.
-            let is_foreign = first == three;
-            let mut install = [["install", "namesake", "."].as_slice(), VALUES.as_slice()].concat();
-            if is_foreign {
-                let said = admin.helm(first, &install).await?.refusal()?;
-                ensure!(
-                    said.contains("identities.namesake.dev") && said.contains("ownership"),
-                    "{said}"
-                );
-                ensure!(
-                    admin.there(first).await? == [KIND],
-                    "something was installed"
-                );
-                install.push("--take-ownership");
-            }
+            let mut install = with_chart("install");
+            install.extend((first == three).then_some("--take-ownership"));
             admin.helm(first, &install).await?.success()?;
-            // The check ends with what it found: no program runs here.
-            let said = admin.helm(first, &["test", "namesake"]).await?.refusal()?;
-            ensure!(
-                said.contains("FOUND  leader") && said.contains("to do: kubectl"),
-                "{said}"
-            );
-            ensure!(
-                !said.contains("UNSEEN"),
-                "its account has too few rights: {said}"
-            );
-            let upgrade = [["upgrade", "namesake", "."].as_slice(), VALUES.as_slice()].concat();
-            admin.helm(second, &upgrade).await?.success()?;
-            admin.create_identity().await?;
-            let before = admin.there(second).await?;
-            let said = admin
-                .helm(second, &["uninstall", "namesake"])
-                .await?
-                .refusal()?;
-            ensure!(
-                said.contains("kubectl -n research delete identities"),
-                "{said}"
-            );
-            ensure!(
-                admin.there(second).await? == before && before.len() > 60,
-                "{before:?}"
-            );
-            let identities = admin.identities();
-            identities
-                .delete("mf-alice-4k72lwgc2tsmxd", &DeleteParams::default())
-                .await?;
+            admin.check_finding(first).await?;
             admin
-                .helm(second, &["uninstall", "namesake"])
+                .helm(second, &with_chart("upgrade"))
                 .await?
                 .success()?;
-            within(TIMEOUT, "everything but the kind is deleted", async || {
-                let left = admin.there(second).await?;
-                ensure!(left == [KIND], "{left:?}");
-                Ok(())
-            })
-            .await?;
+            admin.check_uninstall(second).await?;
         }
         Ok(())
     })

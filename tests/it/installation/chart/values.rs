@@ -114,95 +114,97 @@ fn a_cluster_without_validating_admission_policies_is_refused() -> Result<()> {
     Ok(())
 }
 
+/// Settings, each with the object that it changes and what it writes there.
+const SETTINGS: [(&str, &str, &str, &str); 15] = [
+    (
+        "refuseTokens=true",
+        "ValidatingAdmissionPolicyBinding",
+        "namesake-tokens",
+        "\"Deny\"",
+    ),
+    (
+        "roles.kubernetes={some-role}",
+        "ClusterRole",
+        "namesake-broker-namespace",
+        "\"some-role\"",
+    ),
+    (
+        "roles.google={roles/x.y}",
+        "Deployment",
+        "namesake-broker",
+        "\"roles/x.y\"",
+    ),
+    (
+        "quotas.accountsPerProject=77",
+        "Deployment",
+        "namesake-broker",
+        "\"77\"",
+    ),
+    (
+        "quotas.identitiesPerMinute=3",
+        "Deployment",
+        "namesake-broker",
+        "\"3\"",
+    ),
+    (
+        "broker.offboardingGrace=7d",
+        "Deployment",
+        "namesake-broker",
+        "\"7d\"",
+    ),
+    (
+        "broker.collect=true",
+        "Deployment",
+        "namesake-broker",
+        "\"NAMESAKE_COLLECT\",\"value\":\"true\"",
+    ),
+    (
+        "broker.replicas=3",
+        "Deployment",
+        "namesake-broker",
+        "\"replicas\":3",
+    ),
+    (
+        "webhook.replicas=3",
+        "Deployment",
+        "namesake-webhook",
+        "\"replicas\":3",
+    ),
+    (
+        "image.tag=9.9",
+        "Deployment",
+        "namesake-webhook",
+        "webhook:9.9\"",
+    ),
+    (
+        "controlPlane.addresses={10.9.0.0/28}",
+        "NetworkPolicy",
+        "namesake-webhook",
+        "10.9.0.0/28",
+    ),
+    (
+        "doctor.schedule=5 5 * * *",
+        "CronJob",
+        "namesake-doctor",
+        "\"5 5 * * *\"",
+    ),
+    (
+        "doctor.suspend=true",
+        "CronJob",
+        "namesake-doctor",
+        "\"suspend\":true",
+    ),
+    ("doctor.wait=9m", "CronJob", "namesake-doctor", "--wait=9m"),
+    (
+        "rules.noMatch=deny",
+        "ConfigMap",
+        "namesake-rules",
+        "noMatch: deny",
+    ),
+];
+
 #[test]
 fn each_value_is_in_the_objects_that_it_is_about() -> Result<()> {
-    let settings = [
-        (
-            "refuseTokens=true",
-            "ValidatingAdmissionPolicyBinding",
-            "namesake-tokens",
-            "\"Deny\"",
-        ),
-        (
-            "roles.kubernetes={some-role}",
-            "ClusterRole",
-            "namesake-broker-namespace",
-            "\"some-role\"",
-        ),
-        (
-            "roles.google={roles/x.y}",
-            "Deployment",
-            "namesake-broker",
-            "\"roles/x.y\"",
-        ),
-        (
-            "quotas.accountsPerProject=77",
-            "Deployment",
-            "namesake-broker",
-            "\"77\"",
-        ),
-        (
-            "quotas.identitiesPerMinute=3",
-            "Deployment",
-            "namesake-broker",
-            "\"3\"",
-        ),
-        (
-            "broker.offboardingGrace=7d",
-            "Deployment",
-            "namesake-broker",
-            "\"7d\"",
-        ),
-        (
-            "broker.collect=true",
-            "Deployment",
-            "namesake-broker",
-            "\"NAMESAKE_COLLECT\",\"value\":\"true\"",
-        ),
-        (
-            "broker.replicas=3",
-            "Deployment",
-            "namesake-broker",
-            "\"replicas\":3",
-        ),
-        (
-            "webhook.replicas=3",
-            "Deployment",
-            "namesake-webhook",
-            "\"replicas\":3",
-        ),
-        (
-            "image.tag=9.9",
-            "Deployment",
-            "namesake-webhook",
-            "webhook:9.9\"",
-        ),
-        (
-            "controlPlane.addresses={10.9.0.0/28}",
-            "NetworkPolicy",
-            "namesake-webhook",
-            "10.9.0.0/28",
-        ),
-        (
-            "doctor.schedule=5 5 * * *",
-            "CronJob",
-            "namesake-doctor",
-            "\"5 5 * * *\"",
-        ),
-        (
-            "doctor.suspend=true",
-            "CronJob",
-            "namesake-doctor",
-            "\"suspend\":true",
-        ),
-        ("doctor.wait=9m", "CronJob", "namesake-doctor", "--wait=9m"),
-        (
-            "rules.noMatch=deny",
-            "ConfigMap",
-            "namesake-rules",
-            "noMatch: deny",
-        ),
-    ];
     let of = |all: &[serde_json::Value], kind: &str, name: &str| {
         let is_it =
             |one: &&serde_json::Value| one["kind"] == kind && one["metadata"]["name"] == name;
@@ -213,7 +215,7 @@ fn each_value_is_in_the_objects_that_it_is_about() -> Result<()> {
     };
     let program = &helms()?[1];
     let before = rendered(program, EXAMPLE, "namesake-system", &[])?;
-    for (setting, kind, name, wanted) in settings {
+    for (setting, kind, name, wanted) in SETTINGS {
         ensure!(
             !of(&before, kind, name)?.contains(wanted),
             "{setting} is the default"
