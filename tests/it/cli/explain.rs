@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
-use kube::ResourceExt;
+use kube::{ResourceExt, api::ListParams};
 use namesake_api::names::{
     RESOLUTION_ANNOTATION, STAMP_ANNOTATION, VERIFIED_ANNOTATION, VERIFY_ANNOTATION,
 };
@@ -238,7 +238,7 @@ fn who_asks_whether_a_signature_is_valid_learns_nothing_else_and_creates_nothing
             .admin()
             .await?
             .all::<Job>()
-            .list(&Default::default())
+            .list(&ListParams::default())
             .await?
             .items;
         let names: Vec<_> = jobs.iter().map(ResourceExt::name_any).collect();
