@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use crate::cases::{ALICE_JOB, NOW, ask, name_of, patch, review, sign, state};
 
-fn resolution(text: Value, account: &str) -> Value {
+fn resolution(text: &Value, account: &str) -> Value {
     json!({"of": "resolution", "text": text, "name": "t-b2bdfea8-gwtfp-x", "generateName": "t-b2bdfea8-gwtfp-", "serviceAccount": account})
 }
 
-fn stamp(text: Value, uid: &str, created: i64) -> Value {
+fn stamp(text: &Value, uid: &str, created: i64) -> Value {
     json!({"of": "stamp", "text": text, "kind": "batch/Job", "name": "t-b2bdfea8-gwtfp", "generateName": "t-b2bdfea8-", "uid": uid,
         "created": created})
 }
@@ -44,12 +44,12 @@ async fn each_text_is_valid_only_for_its_own_object_and_key() {
     let of_job = json!({"$stamp": {}});
     let forged = json!({"$stamp": {"key": "other"}});
     let question = json!([
-        resolution(signed.clone(), &account),
-        resolution(signed.clone(), "mf-bob"),
-        resolution(of_job.clone(), &account),
-        stamp(of_job.clone(), ALICE_JOB, NOW - 10),
-        stamp(of_job, ALICE_JOB, NOW - 100),
-        stamp(forged, ALICE_JOB, NOW - 10),
+        resolution(&signed, &account),
+        resolution(&signed, "mf-bob"),
+        resolution(&of_job, &account),
+        stamp(&of_job, ALICE_JOB, NOW - 10),
+        stamp(&of_job, ALICE_JOB, NOW - 100),
+        stamp(&forged, ALICE_JOB, NOW - 10),
     ]);
     let answers = answers(&json!({}), &question).await;
     let words: Vec<_> = answers
@@ -71,7 +71,7 @@ async fn each_text_is_valid_only_for_its_own_object_and_key() {
 #[tokio::test]
 async fn what_was_signed_before_the_last_opt_in_is_not_valid() {
     let question = json!([resolution(
-        json!({"$resolution": {}}),
+        &json!({"$resolution": {}}),
         &name_of("alice@acme.com")
     )]);
     let answers = answers(&json!({"returned": true}), &question).await;
@@ -87,7 +87,7 @@ async fn what_was_signed_before_the_last_opt_in_is_not_valid() {
 #[tokio::test]
 async fn only_a_dry_run_of_a_new_job_is_a_question_and_only_a_well_formed_one_is_answered() {
     let question = json!([resolution(
-        json!({"$resolution": {}}),
+        &json!({"$resolution": {}}),
         &name_of("alice@acme.com")
     )]);
     let case = json!({"identities": [{"user": "mallory@acme.com", "ready": true}]});
