@@ -31,13 +31,14 @@ test: tools go build control-plane ## Run all tests, including those against an 
 	cargo test --workspace
 
 .PHONY: bench
-bench: tools ## Measure rules, patch, webhook, gateway, whole pods and scale; writes target/bench/report.json
+bench: tools ## Measure rules, patch, webhook, gateway, whole pods, kubectl namesake and scale; writes target/bench/report.json
 	rm -f target/bench/report.json
 	# Everything in one build: with another choice of packages, cargo would compile all dependencies again.
 	cargo build --release --workspace --bins --benches
 	cargo bench --workspace --bench rules --bench replay --bench mutate --bench load --bench large
 	cargo bench --workspace --bench gateway
 	cargo bench --workspace --bench admission
+	cargo bench --workspace --bench operate
 	$(MAKE) scale
 
 .PHONY: scale
