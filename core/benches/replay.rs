@@ -88,7 +88,7 @@ fn main() -> anyhow::Result<()> {
     };
     let (began, mut bytes) = (Instant::now(), 0);
     replay.read(BufReader::with_capacity(BUFFER, repeated), |read| {
-        bytes += read
+        bytes += read;
     })?;
     let seconds = began.elapsed().as_secs_f64();
     let report = replay.finish();

@@ -15,6 +15,8 @@ pub const RULES_KEY_SUFFIX: &str = ".yaml";
 pub const ACCEPTED_RULES_CONFIG_MAP: &str = "namesake-accepted-rules";
 /// ConfigMap in which the broker reports how much of each quota is used, and when it will be exhausted.
 pub const QUOTA_CONFIG_MAP: &str = "namesake-quota";
+/// First part of the keys of that ConfigMap under which the broker reports which permissions at Google it lacks.
+pub const QUOTA_RIGHTS_KIND: &str = "rights";
 /// ConfigMap in which the webhook lists the parents without a proven requester.
 pub const UNPROVEN_CONFIG_MAP: &str = "namesake-unproven";
 /// Secret of the certificate authority (`tls.crt`, `tls.key`, type `kubernetes.io/tls`).

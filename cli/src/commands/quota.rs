@@ -42,15 +42,27 @@ impl Quota {
 
 /// The quotas in the data of the ConfigMap.
 pub(crate) fn quotas(data: &BTreeMap<String, String>) -> Vec<Quota> {
-    let each = data.iter().map(|(key, text)| {
-        let (kind, whose) = key.split_once('.').unwrap_or((key, ""));
-        Quota {
-            kind: kind.to_owned(),
-            whose: whose.to_owned(),
-            text: text.clone(),
-        }
+    let quotas = entries(data).filter(|(kind, ..)| *kind != names::QUOTA_RIGHTS_KIND);
+    let each = quotas.map(|(kind, whose, text)| Quota {
+        kind: kind.to_owned(),
+        whose: whose.to_owned(),
+        text: text.to_owned(),
     });
     each.collect()
+}
+
+/// What the broker reports of its permissions at Google: of which resource, and what it lacks there.
+pub(crate) fn rights(data: &BTreeMap<String, String>) -> Vec<(&str, &str)> {
+    let rights = entries(data).filter(|(kind, ..)| *kind == names::QUOTA_RIGHTS_KIND);
+    rights.map(|(_, whose, text)| (whose, text)).collect()
+}
+
+/// Kind, resource and text of each entry.
+fn entries(data: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str, &str)> {
+    data.iter().map(|(key, text)| {
+        let (kind, whose) = key.split_once('.').unwrap_or((key, ""));
+        (kind, whose, text.as_str())
+    })
 }
 
 pub(crate) async fn run(session: &Session) -> Result<Answer, Failure> {

@@ -33,6 +33,8 @@ pub enum Check {
     RulesRevision,
     /// Opted-in namespaces without a rule.
     Namespaces,
+    /// The broker's permissions at Google, as it reports them.
+    Rights,
     /// The broker's report on quotas.
     Quota,
     /// Parents without a proven requester.
@@ -66,7 +68,7 @@ const fn row(
 }
 
 /// All checks, in the order of the chain. In commands, HOME is replaced by the namespace of the stack.
-const TABLE: [Row; 16] = [
+const TABLE: [Row; 17] = [
     row(
         Check::ApiServer,
         "api-server",
@@ -141,6 +143,12 @@ const TABLE: [Row; 16] = [
         "add the namespace to match.namespace of a rule and for.namespaces of its class (docs/rules.md)",
     ),
     row(
+        Check::Rights,
+        "rights",
+        "the broker has all permissions at Google that the rules need",
+        "apply the Terraform module namesake again, or grant the broker's account a role with them: docs/install.md",
+    ),
+    row(
         Check::Quota,
         "quota",
         "less than four fifths of each quota is used",
@@ -205,6 +213,7 @@ impl Check {
             Self::Rules => Reason::DoctorRules,
             Self::RulesRevision => Reason::DoctorRulesRevision,
             Self::Namespaces => Reason::DoctorNamespaces,
+            Self::Rights => Reason::DoctorRights,
             Self::Quota => Reason::DoctorQuota,
             Self::Unproven => Reason::DoctorUnproven,
             Self::Exposure => Reason::DoctorExposure,

@@ -14,7 +14,7 @@ use super::checks::{Check, Checked, Finding, Outcome};
 use super::facts::{Facts, Reach};
 use crate::answer::text::{count, some};
 use crate::check::{self, Read, Severity};
-use crate::commands::quota::{Quota, quotas};
+use crate::commands::quota::{Quota, quotas, rights};
 
 /// Checks of `check` that `doctor` has as checks of its own.
 const OWN: [&str; 3] = ["installation", "version", "no-proven-person"];
@@ -54,6 +54,7 @@ fn outcome(check: Check, facts: &Facts, trust: &[String], now: Timestamp) -> Out
         Check::Rules => seen(&facts.rules, |map| rules::valid(home, map.as_ref())),
         Check::RulesRevision => rules::revisions(home, facts),
         Check::Namespaces => rules::namespaces(facts),
+        Check::Rights => seen(&facts.quota, |map| rights_at_google(home, map.as_ref())),
         Check::Quota => seen(&facts.quota, |map| quota(home, map.as_ref())),
         Check::Unproven => seen(&facts.unproven, |map| unproven(home, map.as_ref())),
         Check::Metrics => seen(&facts.monitors, |monitors| {
@@ -101,6 +102,28 @@ fn reachable(home: &str, reach: &Reach) -> Outcome {
         found.map(finding).into_iter().collect(),
         "answered a dry run",
     )
+}
+
+fn rights_at_google(home: &str, map: Option<&ConfigMap>) -> Outcome {
+    let reported = map.and_then(|map| map.data.as_ref()).map(rights);
+    let reported = reported.unwrap_or_default();
+    if reported.is_empty() {
+        return Outcome::Fine("not reported yet".to_owned());
+    }
+    let lacking = reported
+        .iter()
+        .filter(|(_, text)| text.starts_with("lacks "));
+    let findings = lacking
+        .map(|(whose, text)| Check::Rights.finding(home, *whose, format!("the broker {text}")));
+    let unknown = reported
+        .iter()
+        .find(|(_, text)| text.starts_with("not known"));
+    match (unknown, findings.collect::<Vec<_>>()) {
+        (Some((whose, text)), none) if none.is_empty() => {
+            Outcome::Unseen(format!("{whose}: {text}"))
+        }
+        (_, findings) => Outcome::of(findings, count(reported.len(), "resource", "resources")),
+    }
 }
 
 fn quota(home: &str, map: Option<&ConfigMap>) -> Outcome {

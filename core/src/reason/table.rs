@@ -438,4 +438,6 @@ super::reasons! {
         => "`kubectl namesake check`";
     NS3116 DoctorMetrics = "metrics" (Lasting) "nothing scrapes the metrics"
         => "add a component of manifests/metrics to the overlay: docs/operate.md, \"Health, metrics and logs\"";
+    NS3117 DoctorRights = "rights" (Lasting) "the broker lacks permissions at Google that the rules need"
+        => "apply the Terraform module again, or grant the broker's account a role with them";
 }

@@ -133,7 +133,10 @@ mod tests {
             flow in proptest::option::of(select(&["F", "G", "H"][..])),
             namespace in select(&["n", "m", "o"][..]),
         ) {
-            let chosen = |which: [bool; 2]| ["g", "h"].into_iter().zip(which).filter_map(|(group, is)| is.then(|| group.to_owned()));
+            let chosen = |which: [bool; 2]| {
+                let all = ["g", "h"].into_iter().zip(which);
+                all.filter(|(_, is)| *is).map(|(group, _)| group.to_owned())
+            };
             let groups = Groups::new(&chosen(mentioned).collect(), &chosen(member).collect::<Vec<_>>());
             let user = user(name);
             let mut pod = PodAttributes { namespace, ..pod_attributes(&user, &groups) };

@@ -38,22 +38,14 @@ fn simulate_decides_as_the_webhook_would_and_creates_nothing() -> Result<()> {
     with_namespace(|ns| async move {
         let admin = kubeconfig(&ns, ADMIN);
         let job = file(&ns, "job.json", &metaflow_job().into_value().to_string())?;
-        let words = [
-            "simulate",
-            "--as",
-            "alice@acme.com",
-            "-f",
-            &job,
-            "-n",
-            &ns.name,
-        ];
+        let words = format!("simulate --as alice@acme.com -f {job} -n {}", ns.name);
+        let words: Vec<_> = words.split(' ').collect();
         let account = ns.name_for("alice@acme.com");
         session(&admin, &words).await.answered(
             0,
             &["as alice@acme.com: created", &account, "Nothing is created"],
         )?;
         let carl = [
-            "simulate",
             "--as",
             "carl@contractor.example",
             "-f",
@@ -61,23 +53,15 @@ fn simulate_decides_as_the_webhook_would_and_creates_nothing() -> Result<()> {
             "-n",
             &ns.name,
         ];
-        session(&admin, &carl)
+        session(&admin, &[&["simulate"][..], &carl].concat())
             .await
             .answered(1, &["refused\n  DeniedByRule: "])?;
         let rules = file(&ns, "rules.yaml", &without_alice())?;
         session(&admin, &[&words[..], &["--rules", &rules]].concat())
             .await
             .answered(1, &["refused\n  Offboarded: "])?;
-        let elsewhere = [
-            "simulate",
-            "--as",
-            "alice@acme.com",
-            "-f",
-            &job,
-            "-n",
-            "kube-public",
-        ];
-        session(&admin, &elsewhere)
+        let elsewhere = ["--as", "alice@acme.com", "-f", &job, "-n", "kube-public"];
+        session(&admin, &[&["simulate"][..], &elsewhere].concat())
             .await
             .answered(0, &["the namespace is not opted in"])?;
         let jobs = ns.admin().await?.all::<Job>();
@@ -193,33 +177,7 @@ fn replay_decides_the_requests_of_the_api_servers_own_audit_log_again() -> Resul
             Ok(())
         })
         .await?;
-        // Without a cluster, from standard input, with a line that was cut.
-        let mallory = kubeconfig(&ns, MALLORY);
-        let offline = [
-            "replay",
-            "--rules",
-            &rules,
-            "--old-rules",
-            &same,
-            "--audit-log",
-            "-",
-        ];
-        let text = std::fs::read_to_string(&log)?;
-        // The API server may be writing the last line.
-        let (text, _) = text.rsplit_once('\n').context("the log is empty")?;
-        let text = format!("{{\"kind\": \"Event\", \n{text}");
-        session_with_input(&mallory, &offline, &text)
-            .await
-            .answered(
-                1,
-                &[
-                    "1 line is not an event of an audit log; the first is line 1",
-                    "the audit policy does not record objects",
-                ],
-            )?;
-        session_with_input(&mallory, &offline, "not a log\n")
-            .await
-            .answered(2, &["is it an audit log of this cluster's API server?"])?;
+        replay_without_a_cluster(&ns, &rules, &same, &std::fs::read_to_string(&log)?).await?;
         let missing = [
             "replay",
             "--rules",
@@ -231,4 +189,38 @@ fn replay_decides_the_requests_of_the_api_servers_own_audit_log_again() -> Resul
             .await
             .failed(2, "failed to read /nonexistent/audit.log")
     })
+}
+
+/// From standard input, with a line that was cut.
+async fn replay_without_a_cluster(
+    ns: &TestNamespace,
+    rules: &str,
+    same: &str,
+    text: &str,
+) -> Result<()> {
+    let mallory = kubeconfig(ns, MALLORY);
+    let offline = [
+        "replay",
+        "--rules",
+        rules,
+        "--old-rules",
+        same,
+        "--audit-log",
+        "-",
+    ];
+    // The API server may be writing the last line.
+    let (text, _) = text.rsplit_once('\n').context("the log is empty")?;
+    let text = format!("{{\"kind\": \"Event\", \n{text}");
+    session_with_input(&mallory, &offline, &text)
+        .await
+        .answered(
+            1,
+            &[
+                "1 line is not an event of an audit log; the first is line 1",
+                "the audit policy does not record objects",
+            ],
+        )?;
+    session_with_input(&mallory, &offline, "not a log\n")
+        .await
+        .answered(2, &["is it an audit log of this cluster's API server?"])
 }

@@ -107,69 +107,46 @@ async fn measure(case: &Case, load: &Load) -> anyhow::Result<Figure> {
 
 async fn cases() -> Vec<Case> {
     let reviews = reviews::reviews().await;
-    let case = |name, server, path, review: &Value, expected| Case {
+    let (pod, exec, result) = (&reviews.pod, &reviews.exec, &reviews.result);
+    let (mutate, guard) = ("/mutate", "/guard");
+    let of_server = |server, name, path, review: &Value, expected| Case {
         name,
         server,
         path,
         body: review.to_string().into(),
         expected,
     };
+    let case = |name, path, review, expected| of_server("webhook", name, path, review, expected);
     vec![
-        case(
-            "floor: answers a constant",
-            "floor",
-            "/mutate",
-            &reviews.pod,
-            ALLOWED,
-        ),
-        case(
-            "pod of a known user",
-            "webhook",
-            "/mutate",
-            &reviews.pod,
-            PATCHED,
-        ),
-        case(
-            "the same, with 4,000 more rules",
+        of_server("floor", "floor: answers a constant", mutate, pod, ALLOWED),
+        case("pod of a known user", mutate, pod, PATCHED),
+        of_server(
             "webhook-with-rules",
-            "/mutate",
-            &reviews.pod,
+            "the same, with 4,000 more rules",
+            mutate,
+            pod,
             PATCHED,
         ),
-        case(
-            "the same, with 20,000 pins",
+        of_server(
             "webhook-with-pins",
-            "/mutate",
-            &reviews.pod,
+            "the same, with 20,000 pins",
+            mutate,
+            pod,
             PATCHED,
         ),
         case(
             "final check of that pod",
-            "webhook",
             "/validate",
             &reviews.patched_pod,
             ALLOWED,
         ),
-        case(
-            "guard: exec, with its GET",
-            "webhook",
-            "/guard",
-            &reviews.exec,
-            ALLOWED,
-        ),
+        case("guard: exec, with its GET", guard, exec, ALLOWED),
         case(
             "guard: a step's result, with its GET",
-            "webhook",
-            "/guard",
-            &reviews.result,
+            guard,
+            result,
             ALLOWED,
         ),
-        case(
-            "job of a known user",
-            "webhook",
-            "/mutate",
-            &reviews.job,
-            PATCHED,
-        ),
+        case("job of a known user", mutate, &reviews.job, PATCHED),
     ]
 }

@@ -17,6 +17,7 @@ use tracing::{debug, warn};
 
 use super::creation_times::CreationTimes;
 use super::report::{QuotaKind, QuotaLine, config_map, policy_name};
+use super::rights::Rights;
 use super::same_broker::SameBroker;
 use crate::controllers::context::Context;
 use crate::google::list_accounts::list_accounts;
@@ -37,13 +38,19 @@ impl QuotaCounter {
     /// Counts periodically, until it is dropped.
     pub async fn run(self) {
         let (mut warned, mut warned_of) = (BTreeSet::new(), BTreeSet::new());
+        let mut rights = Rights::default();
         loop {
             let mut same = BTreeSet::new();
             let lines = self.count_all(&mut same).await;
             self.report_same_brokers(same, &mut warned_of).await;
             let now = self.context.now();
             self.context.metrics.set_quotas(&lines, now);
-            self.write_config_map(&lines).await;
+            let rules = self.context.rules.current();
+            let rights = match &rules {
+                Some(rules) => rights.texts(&self.context.gcp, rules).await.clone(),
+                None => BTreeMap::new(),
+            };
+            self.write_config_map(&lines, &rights).await;
             self.warn(&lines, &mut warned).await;
             let mut rules = self.context.rules.changes();
             rules.mark_unchanged();
@@ -166,11 +173,11 @@ impl QuotaCounter {
     }
 
     /// Writes the ConfigMap. The API server changes nothing if it is the same.
-    async fn write_config_map(&self, lines: &[QuotaLine]) {
+    async fn write_config_map(&self, lines: &[QuotaLine], rights: &BTreeMap<String, String>) {
         let namespace = &self.context.config.namespace;
         let api = Api::<ConfigMap>::namespaced(self.context.client.clone(), namespace);
         let params = PatchParams::apply(names::FIELD_MANAGER_BROKER).force();
-        let map = Patch::Apply(config_map(lines, namespace));
+        let map = Patch::Apply(config_map(lines, rights, namespace));
         if let Err(error) = api.patch(names::QUOTA_CONFIG_MAP, &params, &map).await {
             warn!(%error, "the API server did not accept the ConfigMap {}", names::QUOTA_CONFIG_MAP);
         }
@@ -208,7 +215,8 @@ impl QuotaCounter {
             .map(|line| ((line.kind, line.whose.clone()), line.text()))
             .collect();
         warned.retain(|key| urgent.contains_key(key));
-        let about = config_map(lines, &self.context.config.namespace).object_ref(&());
+        let about =
+            config_map(lines, &BTreeMap::new(), &self.context.config.namespace).object_ref(&());
         for (key, text) in urgent {
             let note = format!("{} of {}: {text}", key.0.as_str(), key.1);
             if warned.insert(key) {

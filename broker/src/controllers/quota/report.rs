@@ -1,5 +1,7 @@
 //! How much of a quota is used and when it will be exhausted, as text. Pure.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 use namesake_api::names;
@@ -107,15 +109,16 @@ impl QuotaLine {
 
     /// Key in the ConfigMap.
     fn key(&self) -> String {
-        let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let whose = self.whose.chars().map(|c| if legal(c) { c } else { '_' });
-        let mut key: String = format!("{}.", self.kind.as_str())
-            .chars()
-            .chain(whose)
-            .collect();
-        key.truncate(KEY_BYTES);
-        key
+        key(self.kind.as_str(), &self.whose)
     }
+}
+
+fn key(kind: &str, whose: &str) -> String {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let whose = whose.chars().map(|c| if legal(c) { c } else { '_' });
+    let mut key: String = format!("{kind}.").chars().chain(whose).collect();
+    key.truncate(KEY_BYTES);
+    key
 }
 
 fn span(time: SignedDuration) -> String {
@@ -137,11 +140,22 @@ pub(super) fn policy_name(resource: &Resource) -> String {
     }
 }
 
-/// The ConfigMap `namesake-quota`.
+/// The ConfigMap `namesake-quota`. `rights` says of each resource at Google what the broker lacks.
 #[must_use]
-pub(super) fn config_map(lines: &[QuotaLine], namespace: &str) -> ConfigMap {
-    let data = lines.iter().map(|line| (line.key(), line.text()));
-    managed_config_map(namespace, names::QUOTA_CONFIG_MAP, data.collect())
+pub(super) fn config_map(
+    lines: &[QuotaLine],
+    rights: &BTreeMap<String, String>,
+    namespace: &str,
+) -> ConfigMap {
+    let lines = lines.iter().map(|line| (line.key(), line.text()));
+    let rights = rights
+        .iter()
+        .map(|(whose, text)| (key(names::QUOTA_RIGHTS_KIND, whose), text.clone()));
+    managed_config_map(
+        namespace,
+        names::QUOTA_CONFIG_MAP,
+        lines.chain(rights).collect(),
+    )
 }
 
 #[cfg(test)]
@@ -197,7 +211,7 @@ mod tests {
             whose: policy_name(&folder),
             ..line(1, None, None)
         };
-        let map = config_map(&[line], "ns");
+        let map = config_map(&[line], &BTreeMap::new(), "ns");
         let key = map.data.unwrap().into_keys().next().unwrap();
         assert!(
             key.len() <= 253 && key.starts_with("policy_bytes.bucket_b_a_b"),

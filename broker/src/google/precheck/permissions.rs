@@ -40,7 +40,7 @@ impl PolicyPermissions {
 }
 
 /// What it takes to grant and revoke a role there; nothing on the identity's own account, which the broker creates.
-const fn needed(resource: &Resource) -> &'static [&'static str] {
+pub(crate) const fn needed(resource: &Resource) -> &'static [&'static str] {
     match resource {
         Resource::ServiceAccount { .. } => &[],
         Resource::Project { .. } => &[

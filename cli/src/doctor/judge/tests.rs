@@ -72,7 +72,13 @@ fn healthy() -> Facts {
             &[],
             &[("namesake.dev/rules-revision", &revision)],
         ))),
-        quota: Ok(Some(map(&[("service_accounts.cluster", "41")], &[]))),
+        quota: Ok(Some(map(
+            &[
+                ("rights.project_acme-identities", "all that the rules need"),
+                ("service_accounts.cluster", "41"),
+            ],
+            &[],
+        ))),
         unproven: Ok(Some(map(
             &[("count", "0"), ("parents", "[]")],
             &[("replica.namesake.dev/w-1", &revision)],
@@ -110,7 +116,7 @@ fn an_installation_as_shipped_is_fine() {
 type Break = fn(&mut Facts);
 
 /// What is broken, and the check that must find it, and part of what it says.
-const BROKEN: [(Break, &str, &str); 18] = [
+const BROKEN: [(Break, &str, &str); 19] = [
     (
         |f| f.snapshot.version = Ok("v1.29.1".to_owned()),
         "api-server",
@@ -205,6 +211,16 @@ const BROKEN: [(Break, &str, &str); 18] = [
         |f| f.snapshot.namespaces.as_mut().unwrap().push(useless()),
         "namespaces",
         "no rule of stack prod can match",
+    ),
+    (
+        |f| {
+            f.quota = Ok(Some(map(
+                &[("rights.project_acme", "lacks iam.serviceAccounts.create")],
+                &[],
+            )));
+        },
+        "rights",
+        "the broker lacks iam.serviceAccounts.create",
     ),
     (
         |f| {

@@ -32,7 +32,7 @@ pub(super) fn read(
     }
     let file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?;
-    let size = size.is_file().then(|| size.len());
+    let size = size.is_file().then_some(size.len());
     let file = BufReader::with_capacity(BUFFER, file);
     read_with_progress(file, size, replay).map_err(failed)
 }
