@@ -150,7 +150,7 @@ mod tests {
             };
             options.selected()
         };
-        assert_eq!(selected(false, &[], &[]).unwrap().len(), 15);
+        assert_eq!(selected(false, &[], &[]).unwrap().len(), 16);
         let both = [Check::Leader, Check::Quota];
         assert_eq!(
             selected(false, &both, &[Check::Quota]),

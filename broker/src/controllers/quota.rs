@@ -6,7 +6,7 @@ pub mod count;
 mod creation_times;
 pub mod forecast;
 pub mod report;
-mod rights;
+pub(crate) mod rights;
 pub mod same_broker;
 
 use std::collections::HashMap;

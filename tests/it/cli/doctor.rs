@@ -33,7 +33,7 @@ async fn found(kubeconfig: &Path) -> Result<Vec<String>> {
     let value: Value = serde_json::from_str(&session.out)
         .with_context(|| format!("{}{}", session.out, session.err))?;
     let checks = value["checks"].as_array().context("no checks")?;
-    ensure!(checks.len() == 11, "{value:#}");
+    ensure!(checks.len() == 12, "{value:#}");
     let unseen = checks.iter().any(|check| check["state"] == "unseen");
     ensure!(!unseen, "{value:#}");
     let found = checks.iter().filter(|check| check["state"] == "found");
@@ -63,7 +63,7 @@ fn a_link_that_breaks_is_found_and_one_that_works_again_is_fine() -> Result<()> 
         let wait = ["doctor", "--skip", NEVER, "--wait", "60s"];
         session(&admin, &wait)
             .await
-            .answered(0, &["11 checks: 11 fine"])?;
+            .answered(0, &["12 checks: 12 fine"])?;
         ns.stack.kill_broker().await;
         finds(&admin, &["leader"]).await?;
         ns.stack.kill_webhook().await;

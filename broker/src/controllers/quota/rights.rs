@@ -34,14 +34,14 @@ const OF_FOLDERS: [&str; 3] = [
 
 /// What the broker lacks, by resource, as text; as it was when it asked last.
 #[derive(Default)]
-pub(super) struct Rights {
+pub(crate) struct Rights {
     asked: Option<(Instant, String)>,
     texts: BTreeMap<String, String>,
 }
 
 impl Rights {
     /// The texts, such as `all that the rules need` or `lacks iam.serviceAccounts.create`. Asks Google if they are old.
-    pub(super) async fn texts(&mut self, gcp: &Gcp, rules: &Rules) -> &BTreeMap<String, String> {
+    pub(crate) async fn texts(&mut self, gcp: &Gcp, rules: &Rules) -> &BTreeMap<String, String> {
         let is_fresh = self
             .asked
             .as_ref()

@@ -1,6 +1,7 @@
 //! Mistakes of people: each is reported with what to do, and leaves nothing half-finished.
 
 use super::*;
+use crate::controllers::quota::rights::Rights;
 use crate::controllers::reconcile::memory::Memory;
 use crate::identity::plan::change::Change;
 use crate::identity::step_failure::StepFailure;
@@ -178,6 +179,28 @@ async fn for_recorded_grants_no_permissions_are_tested() {
         requests.iter().all(|line| !line.contains("estPermissions")),
         "{requests:?}"
     );
+}
+
+#[tokio::test]
+async fn what_the_broker_lacks_is_reported_and_asked_again_only_after_an_hour() {
+    let (world, rules) = (World::new().await, fixtures::rules());
+    let (gcp, project) = (&world.context.gcp, "project/acme-identities");
+    let mut rights = Rights::default();
+    let texts = rights.texts(gcp, &rules).await;
+    assert_eq!(texts[project], "all that the rules need", "{texts:?}");
+    world.add_fault(
+        json!({"path": "*/projects/acme-identities:testIamPermissions", "times": 0,
+        "answer": {"status": {"code": 200, "body": {}}}}),
+    );
+    let later = Rights::default().texts(gcp, &rules).await[project].clone();
+    assert!(
+        later.starts_with("lacks iam.serviceAccounts.create, "),
+        "{later}"
+    );
+    let before = world.last();
+    let texts = rights.texts(gcp, &rules).await;
+    assert_eq!(texts[project], "all that the rules need");
+    assert!(world.requests(before).is_empty());
 }
 
 #[tokio::test]
