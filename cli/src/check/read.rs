@@ -80,10 +80,32 @@ fn everywhere<K: Resource<DynamicType = ()>>(client: &Client) -> Api<K> {
 }
 
 /// For `map_err`: this part could not be read.
-pub(crate) fn unreadable<E: ToString>(what: &'static str) -> impl Fn(E) -> Unreadable {
+pub(crate) fn unreadable<E: Cause>(what: &'static str) -> impl Fn(E) -> Unreadable {
     move |why| Unreadable {
         what,
-        why: why.to_string(),
+        why: why.text(),
+    }
+}
+
+/// Why something could not be read.
+pub(crate) trait Cause {
+    /// For people.
+    fn text(self) -> String;
+}
+
+impl Cause for Error {
+    fn text(self) -> String {
+        match self {
+            // Its Display has every field of the Status.
+            Self::Api(status) => status.message,
+            other => other.to_string(),
+        }
+    }
+}
+
+impl Cause for String {
+    fn text(self) -> String {
+        self
     }
 }
 
