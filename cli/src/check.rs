@@ -30,7 +30,7 @@ use rbac::findings::RightsReport;
 use rbac::subject::Trusted;
 pub use rbac::subject::{Subject, Trust};
 use rbac::{accounts, rights};
-pub(crate) use read::{read as read_snapshot, unreadable};
+pub(crate) use read::{list, read as read_snapshot, unreadable};
 pub use snapshot::{Account, NamespaceLabels, Read, Snapshot, TokenSecret, Unreadable, Unstamped};
 
 /// Options of the check.

@@ -109,7 +109,8 @@ impl Cause for String {
     }
 }
 
-async fn list<K>(api: Api<K>, what: &'static str) -> Read<Vec<K>>
+/// All objects; `what` names them in why they could not be read.
+pub(crate) async fn list<K>(api: Api<K>, what: &'static str) -> Read<Vec<K>>
 where
     K: Clone + DeserializeOwned + Debug,
 {

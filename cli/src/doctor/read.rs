@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use super::checks::Check;
 use super::facts::{Facts, Reach};
 use crate::answer::failure::Failure;
-use crate::check::{Read, Snapshot, Unreadable, read_snapshot, unreadable};
+use crate::check::{Read, Snapshot, Unreadable, list, read_snapshot, unreadable};
 use crate::cluster::connect::Session;
 
 /// Kinds that tell a Prometheus to scrape pods: group, kind and name in URLs.
@@ -103,13 +103,7 @@ async fn lease(session: &Session) -> Read<Option<Lease>> {
 }
 
 async fn deployments(session: &Session) -> Read<Vec<Deployment>> {
-    let listed = session
-        .at_home::<Deployment>()
-        .list(&ListParams::default())
-        .await;
-    listed
-        .map(|list| list.items)
-        .map_err(unreadable("the Deployments"))
+    list(session.at_home(), "the Deployments").await
 }
 
 async fn webhook_pods(session: &Session) -> Read<Vec<String>> {
@@ -143,13 +137,7 @@ async fn monitors(session: &Session) -> Read<Vec<String>> {
 }
 
 async fn network_policies(session: &Session) -> Read<Vec<NetworkPolicy>> {
-    let listed = session
-        .at_home::<NetworkPolicy>()
-        .list(&ListParams::default())
-        .await;
-    listed
-        .map(|list| list.items)
-        .map_err(unreadable("the network policies"))
+    list(session.at_home(), "the network policies").await
 }
 
 /// Whether the webhook answers: a namespace that is opted in gets its epoch from the webhook, also in a dry run.

@@ -352,7 +352,7 @@ async fn named(
 
 fn gone(kind: &str, namespace: &str, name: &str) -> Failure {
     Failure::NotFound(format!(
-        "there is no {kind} {name} in namespace {namespace}: check -n, or it is gone; the audit log still says as whom it ran: \
+        "{kind} {name} not found in namespace {namespace}: check -n, or it is gone; the audit log still says as whom it ran: \
          kubectl namesake who ACCOUNT"
     ))
 }

@@ -124,7 +124,7 @@ fn replicas_that_are_not_ready_and_metrics_that_nobody_scrapes_are_found() -> Re
         let metrics = ["doctor", "--only", "metrics"];
         session(&kubeconfig, &metrics)
             .await
-            .answered(1, &["there is no PodMonitoring and no PodMonitor"])?;
+            .answered(1, &["no PodMonitoring or PodMonitor exists"])?;
         let only = ["doctor", "--only", "webhook-replicas,broker-replicas"];
         session(&kubeconfig, &only).await.answered(
             1,

@@ -259,10 +259,10 @@ fn what_is_gone_ambiguous_or_no_name_says_so_with_its_own_exit_code() -> Result<
         };
         explain(&["pod", "gone-1"])
             .await
-            .failed(1, "there is no Pod gone-1 in namespace")?;
+            .failed(1, "Pod gone-1 not found in namespace")?;
         explain(&["gone-1"])
             .await
-            .failed(1, "there is no pod, Job or other object gone-1")?;
+            .failed(1, "pod, Job or other object gone-1 not found")?;
         explain(&["pod", "../secrets"])
             .await
             .failed(2, "is not the name of an object")?;

@@ -18,7 +18,7 @@ const PORT_NAME: &str = "metrics";
 pub(super) fn outcome(home: &str, monitors: &[String], policies: &[NetworkPolicy]) -> Outcome {
     let mut findings = Vec::new();
     if monitors.is_empty() {
-        let what = "there is no PodMonitoring and no PodMonitor: nobody scrapes the metrics, and no alert can fire";
+        let what = "no PodMonitoring or PodMonitor exists: nobody scrapes the metrics, and no alert can fire";
         findings.push(Check::Metrics.finding(home, format!("Namespace {home}"), what.to_owned()));
     }
     for program in [

@@ -1,8 +1,22 @@
 //! What the chart's values accept and refuse.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 
-use super::{EXAMPLE, helm, helms, rendered};
+use super::{EXAMPLE, Said, helm, helms, rendered};
+
+/// Renders the chart with the values of the example, and more arguments.
+fn template(program: &Path, more: &[&str]) -> Result<Said> {
+    let args = [
+        "template",
+        ".",
+        "--namespace=namesake-system",
+        "--values",
+        EXAMPLE,
+    ];
+    helm(program, &[&args[..], more].concat(), None)
+}
 
 /// Settings that are refused, each with what the message names.
 const BAD: [(&str, &str); 16] = [
@@ -31,16 +45,7 @@ const BAD: [(&str, &str); 16] = [
 fn unknown_values_and_values_of_the_wrong_type_are_refused_by_name() -> Result<()> {
     for program in helms()? {
         for (setting, named) in BAD {
-            let args = [
-                "template",
-                ".",
-                "--namespace=namesake-system",
-                "--values",
-                EXAMPLE,
-                "--set",
-                setting,
-            ];
-            let said = helm(program, &args, None)?.refusal();
+            let said = template(program, &["--set", setting])?.refusal();
             let said = said.with_context(|| format!("{program:?} {setting}"))?;
             ensure!(said.contains(named), "{setting}: {said}");
         }
@@ -100,15 +105,7 @@ fn a_release_in_another_namespace_than_its_stacks_is_refused_with_the_namespace(
 #[test]
 fn a_cluster_without_validating_admission_policies_is_refused() -> Result<()> {
     for program in helms()? {
-        let args = [
-            "template",
-            ".",
-            "--namespace=namesake-system",
-            "--values",
-            EXAMPLE,
-            "--kube-version=1.29.0",
-        ];
-        let said = helm(program, &args, None)?.refusal()?;
+        let said = template(program, &["--kube-version=1.29.0"])?.refusal()?;
         ensure!(said.contains("1.30"), "{said}");
     }
     Ok(())
