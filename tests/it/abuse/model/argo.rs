@@ -155,7 +155,7 @@ fn object(of: &str, metadata: &Value, spec: &Value) -> Value {
 impl Model {
     /// A random action on Argo's objects.
     pub(super) async fn act_on_argo(&mut self, ns: &TestNamespace) -> Result<()> {
-        match self.random.below(20) {
+        match self.random.below(24) {
             0 | 1 => self.deploy(ns).await,
             2..=4 => self.start(ns).await,
             5 => self.schedule(ns).await,
@@ -165,6 +165,7 @@ impl Model {
             13 | 14 => self.edit().await,
             16 | 17 => self.writes_argos_keys().await?,
             18 | 19 => self.start_that_names(ns).await?,
+            20..=23 => self.start_deployed(ns).await?,
             _ => self.forget().await,
         }
         Ok(())

@@ -64,8 +64,14 @@ impl Model {
         Some((versions.get(at)?.0.clone(), by))
     }
 
+    /// Argo stores what a random Workflow runs.
     pub(super) async fn store(&mut self, ns: &TestNamespace) -> Result<()> {
         let at = self.random.below(self.flows.runs.len());
+        self.store_of(ns, at).await
+    }
+
+    /// Argo stores what the Workflow at this index runs, if there is one.
+    pub(super) async fn store_of(&mut self, ns: &TestNamespace, at: usize) -> Result<()> {
         let Some((old, asked)) = self
             .flows
             .runs
