@@ -2,10 +2,12 @@
 
 mod from_text;
 mod into_type;
+mod log;
 mod text;
 
 use serde_json::Number;
 
+pub use log::read_log;
 pub use text::Text;
 
 /// A JSON value.

@@ -24,7 +24,7 @@ pub use decision::{
     NewRun, PodAttributes, Refusal, Replay, ReplayChange, ReplayIdentity, ReplayReport,
     RequestedIdentity, TagChange, TracedRule, UserStatus, is_plain_path,
 };
-pub use json::{Json, Text};
+pub use json::{Json, Text, read_log};
 pub use names::{Glob, IdentityName, MANAGED_NAME_PATTERN, Per, is_managed_name};
 pub use reason::{Reason, UnknownReason};
 pub use rules::{

@@ -4,6 +4,7 @@
 use std::io::{self, BufRead};
 
 use crate::{
+    json::read_log,
     names::is_managed_name,
     rules::{Launcher, Rules, is_carrier},
     user::{Groups, User},
@@ -13,14 +14,14 @@ use super::{Claims, Decision, EditEffect, PodAttributes, Refusal};
 
 mod event;
 mod report;
+mod request;
 
 pub use report::{ReplayChange, ReplayIdentity, ReplayReport};
 
 use event::{Event, Object, PodClaims};
 use report::Tally;
+use request::Request;
 
-/// Longest line that is read, in bytes: two objects of 3 MiB, the largest request that the API server accepts.
-const MAX_LINE_BYTES: u64 = 8 << 20;
 /// Beginning of the usernames of service accounts.
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
@@ -46,38 +47,22 @@ impl<'r> Replay<'r> {
         }
     }
 
-    /// Reads a log: one event per line. `progress` is called after each line with its bytes.
+    /// Reads a log of the API server, or of Cloud Logging about it: one entry per line, or one list of entries. `progress` is called
+    /// with the bytes that were read.
     ///
     /// # Errors
-    /// The log cannot be read. Lines that are not events are counted and skipped.
-    pub fn read(&mut self, mut log: impl BufRead, mut progress: impl FnMut(u64)) -> io::Result<()> {
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let mut limited = io::Read::take(&mut log, MAX_LINE_BYTES);
-            let mut bytes = limited.read_until(b'\n', &mut line)? as u64;
-            if bytes == 0 {
-                return Ok(());
-            }
-            if bytes == MAX_LINE_BYTES && line.last() != Some(&b'\n') {
-                bytes += skip_line(&mut log)?;
-                line.clear();
-                line.extend(b"too long");
-            }
-            self.add(&line);
-            progress(bytes);
-        }
+    /// The log cannot be read. What is not an entry of such a log is counted and skipped.
+    pub fn read(&mut self, log: impl BufRead, progress: impl FnMut(u64)) -> io::Result<()> {
+        read_log(log, |entry| self.add(entry.unwrap_or_default()), progress)
     }
 
-    /// Decides one line of a log.
-    pub fn add(&mut self, line: &[u8]) {
-        self.tally.report.lines += 1;
-        if line.trim_ascii().is_empty() {
-            return;
-        }
-        match serde_json::from_slice::<Event<'_>>(line) {
-            Ok(event) if event.kind.as_str() == "Event" => self.add_event(&event),
-            _ => self.tally.add_broken(),
+    /// Decides one entry of a log.
+    pub fn add(&mut self, entry: &[u8]) {
+        self.tally.report.entries += 1;
+        let event = serde_json::from_slice::<Event<'_>>(entry).ok();
+        match event.as_ref().and_then(Event::request) {
+            Some(request) => self.add_request(&request),
+            None => self.tally.add_broken(),
         }
     }
 
@@ -87,17 +72,15 @@ impl<'r> Replay<'r> {
         self.tally.finish()
     }
 
-    fn add_event(&mut self, event: &Event<'_>) {
-        let is_done = event.stage.as_str() == "ResponseComplete";
-        let is_dry_run = event.request_uri.contains("dryRun=");
-        let Some(launcher) = event.launcher().filter(|_| is_done && !is_dry_run) else {
+    fn add_request(&mut self, request: &Request<'_>) {
+        let Some(launcher) = request.launcher else {
             return;
         };
-        if !self.everywhere && event.annotations.outcome.is_none() {
+        if !self.everywhere && request.decided.outcome.is_none() {
             self.tally.report.not_opted_in += 1;
             return;
         }
-        let requester = event.requester();
+        let requester = &request.requester;
         if requester.username.is_empty() {
             self.tally.report.without_requester += 1;
             return;
@@ -107,21 +90,19 @@ impl<'r> Replay<'r> {
             return;
         }
         self.tally.report.decided += 1;
-        if event.object().is_none() {
-            self.tally.report.without_object += 1;
-        }
-        let object = event.object_ref.as_ref();
-        let namespace = object.map_or("", |object| object.namespace.as_str());
-        let pods = event.object().map(|object| object.pods(launcher));
+        self.tally.report.without_object += u64::from(request.object.is_none());
+        self.tally.report.without_groups += u64::from(!request.has_groups);
+        let namespace = request.namespace;
+        let pods = request.object.map(|object| object.pods(launcher));
         let (mut is_changed, mut has_other_name) = (false, false);
         for pod in pods.unwrap_or_else(|| vec![PodClaims::default()]) {
             let decide = |rules: &Rules| {
-                let (user, groups) = who(rules, event, &requester);
+                let (user, groups) = who(rules, request);
                 decide(rules, (user, &groups), (namespace, launcher), pod)
             };
             let (old, new) = (decide(self.old), decide(self.new));
             if let Decision::Identity(choice) = &old {
-                has_other_name |= event.annotations.has_other_name(choice);
+                has_other_name |= request.decided.has_other_name(choice);
             }
             let effect = self.add_pod(&requester.username, namespace, (old, new));
             is_changed |= effect != Some(EditEffect::Keeps);
@@ -138,7 +119,7 @@ impl<'r> Replay<'r> {
         (namespace, launcher): (&str, Launcher),
         object: &[u8],
     ) -> EditEffect {
-        self.tally.report.lines += 1;
+        self.tally.report.entries += 1;
         let Ok(object) = serde_json::from_slice::<Object<'_>>(object) else {
             self.tally.add_broken();
             return EditEffect::Keeps;
@@ -211,20 +192,17 @@ fn is_account(decision: &Decision) -> bool {
 
 // The user for whom a request was sent. What a task pod sends belongs to the user whose pod it is: the webhook wrote that into the
 // log, because the rules do not say it.
-fn who(
-    rules: &Rules,
-    event: &Event<'_>,
-    requester: &crate::user::Requester,
-) -> (Result<User, Refusal>, Groups) {
+fn who(rules: &Rules, request: &Request<'_>) -> (Result<User, Refusal>, Groups) {
+    let requester = &request.requester;
     let account = requester.username.strip_prefix(SERVICE_ACCOUNT);
     let account = account.and_then(|account| account.split_once(':'));
-    let recorded = event.annotations.user.as_ref();
+    let recorded = request.decided.user.as_ref();
     let recorded = recorded.filter(|_| account.is_some_and(|(_, name)| is_managed_name(name)));
     let groups = rules.mentioned_groups(&requester.groups);
     match recorded.map(|user| User::exact(user.as_str())) {
         Some(Ok(user)) => (Ok(user), groups),
         _ => {
-            let annotation = |key: &str| event.annotation(key).map(str::to_owned);
+            let annotation = |key: &str| request.annotation(key).map(str::to_owned);
             (rules.user(requester, annotation), groups)
         }
     }
@@ -250,23 +228,6 @@ fn decide(
             },
         }),
         Err(refusal) => rules.decision_without_user(refusal),
-    }
-}
-
-// Skips the rest of a line, and returns its bytes.
-fn skip_line(log: &mut impl BufRead) -> io::Result<u64> {
-    let mut skipped = 0;
-    loop {
-        let buffer = log.fill_buf()?;
-        let (used, ends) = match buffer.iter().position(|byte| *byte == b'\n') {
-            Some(at) => (at + 1, true),
-            None => (buffer.len(), buffer.is_empty()),
-        };
-        log.consume(used);
-        skipped += used as u64;
-        if ends {
-            return Ok(skipped);
-        }
     }
 }
 

@@ -1,32 +1,64 @@
-//! Events of the API server's audit log, as far as a decision needs them. Everything else is skipped while it is parsed.
+//! Entries of the API server's audit log, as far as a decision needs them. Everything else is skipped while it is parsed.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{
-    decision::IdentityChoice, json::Text, names::is_managed_name, rules::Launcher, user::Requester,
-};
+use crate::{decision::IdentityChoice, json::Text, names::is_managed_name, rules::Launcher};
 
 /// Labels or annotations.
 type Pairs<'a> = BTreeMap<Text<'a>, Text<'a>>;
 
-/// One line of the log.
+/// An entry: an event as the API server writes it, or the same as Cloud Logging has it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 pub(super) struct Event<'a> {
+    #[serde(default)]
     pub(super) kind: Text<'a>,
+    #[serde(default)]
     pub(super) stage: Text<'a>,
+    #[serde(default)]
     pub(super) verb: Text<'a>,
     #[serde(rename = "requestURI", default)]
     pub(super) request_uri: Text<'a>,
     #[serde(default)]
-    user: UserInfo<'a>,
-    impersonated_user: Option<UserInfo<'a>>,
+    pub(super) user: UserInfo<'a>,
+    pub(super) impersonated_user: Option<UserInfo<'a>>,
     pub(super) object_ref: Option<ObjectRef<'a>>,
-    request_object: Option<Object<'a>>,
+    pub(super) request_object: Option<Object<'a>>,
     #[serde(default)]
     pub(super) annotations: Decided<'a>,
+    // Of Cloud Logging.
+    pub(super) proto_payload: Option<Payload<'a>>,
+    pub(super) operation: Option<Operation>,
+    #[serde(default)]
+    pub(super) labels: Decided<'a>,
+}
+
+/// What Cloud Logging has of a request (`google.cloud.audit.AuditLog`).
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+pub(super) struct Payload<'a> {
+    pub(super) service_name: Text<'a>,
+    /// Such as `io.k8s.batch.v1.jobs.create`.
+    pub(super) method_name: Text<'a>,
+    /// Such as `batch/v1/namespaces/research/jobs/train`.
+    pub(super) resource_name: Text<'a>,
+    pub(super) authentication_info: AuthenticationInfo<'a>,
+    pub(super) request: Option<Object<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+pub(super) struct AuthenticationInfo<'a> {
+    pub(super) principal_email: Text<'a>,
+}
+
+/// Which of the entries about one request it is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Operation {
+    pub(super) last: bool,
 }
 
 /// Which object a request is about.
@@ -78,17 +110,17 @@ impl Decided<'_> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-struct UserInfo<'a> {
-    username: Text<'a>,
-    groups: Vec<Text<'a>>,
-    extra: Extra,
+pub(super) struct UserInfo<'a> {
+    pub(super) username: Text<'a>,
+    pub(super) groups: Vec<Text<'a>>,
+    pub(super) extra: Extra,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Extra {
+pub(super) struct Extra {
     #[serde(rename = "authentication.kubernetes.io/credential-id")]
-    credential_id: Option<IgnoredAny>,
+    pub(super) credential_id: Option<IgnoredAny>,
 }
 
 /// An object that is created.
@@ -178,46 +210,12 @@ fn pod_metadata<'e>(template: Option<&'e JobTemplate<'e>>) -> Option<&'e Metadat
     spec.template.as_ref()?.metadata.as_ref()
 }
 
-impl Event<'_> {
-    /// The kind of object that was created, if pods are created from it or it is one.
-    pub(super) fn launcher(&self) -> Option<Launcher> {
-        let object = self.object_ref.as_ref()?;
-        if self.verb.as_str() != "create" || !object.subresource.is_empty() {
-            return None;
-        }
-        match (object.api_group.as_str(), object.resource.as_str()) {
-            ("", "pods") => Some(Launcher::Pod),
-            ("batch", "jobs") => Some(Launcher::Job),
-            ("batch", "cronjobs") => Some(Launcher::CronJob),
-            ("jobset.x-k8s.io", "jobsets") => Some(Launcher::JobSet),
-            ("argoproj.io", "workflows") => Some(Launcher::Workflow),
-            _ => None,
-        }
-    }
-
-    /// Who sent the request, after impersonation.
-    pub(super) fn requester(&self) -> Requester {
-        let user = self.impersonated_user.as_ref().unwrap_or(&self.user);
-        Requester {
-            username: user.username.to_string(),
-            groups: user.groups.iter().map(ToString::to_string).collect(),
-            has_credential_id: user.extra.credential_id.is_some(),
-        }
-    }
-
-    /// The object, if the log has it, and not only that it was created.
-    pub(super) fn object(&self) -> Option<&Object<'_>> {
-        self.request_object.as_ref()
-    }
-
+impl Object<'_> {
     /// An annotation of the object itself.
     pub(super) fn annotation(&self, key: &str) -> Option<&str> {
-        let metadata = self.request_object.as_ref()?.metadata.as_ref()?;
-        find(metadata.annotations.as_ref(), key)
+        find(self.metadata.as_ref()?.annotations.as_ref(), key)
     }
-}
 
-impl Object<'_> {
     /// What the pods of the object claim: at least one.
     pub(super) fn pods(&self, launcher: Launcher) -> Vec<PodClaims<'_>> {
         if launcher == Launcher::Pod {

@@ -18,9 +18,9 @@ const MAX_KEPT: usize = 100_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplayReport {
-    /// Lines of the log.
-    pub lines: u64,
-    /// Lines that are not events of an audit log.
+    /// Entries of the log: lines that are not blank, or elements of a list.
+    pub entries: u64,
+    /// Those that are not entries of an audit log of the API server.
     pub broken: u64,
     /// The numbers of the first of them.
     pub first_broken: Vec<u64>,
@@ -34,6 +34,8 @@ pub struct ReplayReport {
     pub decided: u64,
     /// Those of which the log does not have the object, so that flow, step, project and labels are not known.
     pub without_object: u64,
+    /// Those of which the log does not have the groups of the requester, so that no rule about groups matched.
+    pub without_groups: u64,
     /// Those that got an identity of another name than the rules give now: the log is of another stack or cluster, or older than an
     /// edit of the class's `per`.
     pub other_names: u64,
@@ -116,7 +118,7 @@ impl Tally {
     pub(super) fn add_broken(&mut self) {
         self.report.broken += 1;
         if self.report.first_broken.len() < MAX_BROKEN {
-            self.report.first_broken.push(self.report.lines);
+            self.report.first_broken.push(self.report.entries);
         }
     }
 

@@ -160,7 +160,7 @@ fn what_is_no_decision_of_namesake_is_not_decided() {
         }),
     ];
     let report = replay(&example(), &lines);
-    assert_eq!((report.lines, report.decided, report.broken), (7, 0, 0));
+    assert_eq!((report.entries, report.decided, report.broken), (7, 0, 0));
     assert_eq!((report.not_opted_in, report.by_controllers), (1, 1));
     let old = example();
     let mut everywhere = Replay::new(&old, &old, true);
@@ -184,10 +184,10 @@ fn broken_lines_are_counted_and_skipped() {
         good,
     ];
     let report = replay(&example(), &lines);
-    assert_eq!((report.lines, report.decided), (9, 2));
+    assert_eq!((report.entries, report.decided), (8, 2));
     assert_eq!(
         (report.broken, report.first_broken),
-        (6, vec![2, 4, 5, 6, 7, 8])
+        (6, vec![2, 3, 4, 5, 6, 7])
     );
 }
 
@@ -238,6 +238,86 @@ fn an_event_without_a_requester_is_counted_and_not_decided() {
     event["user"] = json!({});
     let report = replay(&example(), &[event.to_string()]);
     assert_eq!((report.decided, report.without_requester), (0, 1));
+}
+
+// As Cloud Logging has an event of GKE's API server. https://cloud.google.com/kubernetes-engine/docs/how-to/audit-logging
+fn entry(requester: &str, resource: &str, object: &Value) -> Value {
+    json!({"logName": "projects/acme/logs/cloudaudit.googleapis.com%2Factivity", "timestamp": "2026-11-29T12:00:00Z",
+        "resource": {"type": "k8s_cluster", "labels": {"cluster_name": "ml"}},
+        "operation": {"id": "a-1", "producer": "k8s.io", "first": true, "last": true},
+        "labels": {"authorization.k8s.io/decision": "allow", "mutate.namesake.dev/outcome": "stamped",
+            "mutate.namesake.dev/user": "alice@acme.com"},
+        "protoPayload": {"@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "k8s.io",
+            "methodName": "io.k8s.batch.v1.jobs.create", "resourceName": resource, "status": {},
+            "authenticationInfo": {"principalEmail": requester}, "request": object}})
+}
+
+#[test]
+fn a_list_of_cloud_logging_is_decided_as_the_log_of_the_api_server() {
+    let new = edited(
+        "offboarded: [mallory",
+        "offboarded: [alice@acme.com, mallory",
+    );
+    let job: Value = serde_json::from_str(JOB).unwrap();
+    let all: Vec<_> = ["alice@acme.com", "bob@acme.com"]
+        .into_iter()
+        .flat_map(|one| {
+            ["", "/t-1"].map(|name| {
+                let resource = format!("batch/v1/namespaces/research/jobs{name}");
+                entry(one, &resource, &job)
+            })
+        })
+        .collect();
+    let list = serde_json::to_string_pretty(&all).unwrap();
+    let old = example();
+    let mut replay = Replay::new(&old, &new, false);
+    replay.read(list.as_bytes(), |_| ()).unwrap();
+    let found = replay.finish();
+    assert_eq!((found.entries, found.broken, found.decided), (4, 0, 4));
+    assert_eq!((found.without_groups, found.without_object), (4, 0));
+    let same = self::replay(
+        &new,
+        &[self::event("alice@acme.com", "jobs", &job).to_string()],
+    );
+    assert_eq!(found.changes[0].before, same.changes[0].before);
+    assert_eq!(
+        (
+            found.changes[0].requester.as_str(),
+            found.changes[0].effect,
+            found.changes[0].count
+        ),
+        ("alice@acme.com", "loses", 2)
+    );
+}
+
+#[test]
+fn an_entry_of_cloud_logging_counts_once_and_only_for_a_creation() {
+    let job: Value = serde_json::from_str(JOB).unwrap();
+    let read = |change: fn(&mut Value)| {
+        let mut entry = entry(
+            "alice@acme.com",
+            "batch/v1/namespaces/research/jobs/t",
+            &job,
+        );
+        change(&mut entry);
+        replay(&example(), &[entry.to_string()])
+    };
+    assert_eq!(read(|_| ()).decided, 1);
+    for other in [
+        |e: &mut Value| e["operation"]["last"] = json!(false),
+        |e: &mut Value| e["protoPayload"]["methodName"] = json!("io.k8s.batch.v1.jobs.patch"),
+        |e: &mut Value| {
+            e["protoPayload"]["resourceName"] = json!("batch/v1/namespaces/research/jobs/t/status");
+        },
+        |e: &mut Value| e["protoPayload"]["resourceName"] = json!("core/v1/namespaces/research"),
+    ] {
+        let report = read(other);
+        assert_eq!((report.decided, report.broken), (0, 0));
+    }
+    let other = read(|e| e["protoPayload"]["serviceName"] = json!("storage.googleapis.com"));
+    assert_eq!((other.decided, other.broken), (0, 1));
+    let foreign = read(|e| e["labels"] = json!({}));
+    assert_eq!((foreign.decided, foreign.not_opted_in), (0, 1));
 }
 
 #[test]

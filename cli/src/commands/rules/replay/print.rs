@@ -172,14 +172,14 @@ impl Decided<'_> {
     fn left_out(&self) -> Vec<String> {
         let report = self.report;
         let first = report.first_broken.first().copied().unwrap_or_default();
-        let first = format!("; the first is line {first}");
+        let first = format!("; the first is entry {first}");
         let nothing = "the log has no request of a user that Namesake decided: is it an audit log of this cluster's API server?";
         let is_nothing = self.is_log && report.decided == 0;
         let numbers = [
             (
                 report.broken,
-                "line is not an event of an audit log",
-                "lines are not events of an audit log",
+                "entry is not one of an audit log of the API server",
+                "entries are not of an audit log of the API server",
                 first.as_str(),
             ),
             (
@@ -201,6 +201,13 @@ impl Decided<'_> {
                 "requests were",
                 " decided without labels, flow, step and project: the audit policy does not \
              record objects (level Request)",
+            ),
+            (
+                report.without_groups,
+                "request was",
+                "requests were",
+                " decided without the groups of the requester, which Cloud Logging does not record: rules about groups did not \
+             match",
             ),
             (
                 report.other_names,

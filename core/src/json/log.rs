@@ -1,0 +1,143 @@
+//! Reads logs entry by entry: lines of JSON, or one list of JSON as gcloud prints it. It keeps no entry, so a log of any size fits into
+//! memory.
+
+use std::fmt;
+use std::io::{self, BufRead, Read};
+
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Longest line that is read, in bytes: two objects of 3 MiB, the largest request that the API server accepts.
+const MAX_LINE_BYTES: u64 = 8 << 20;
+
+/// Calls `entry` with each entry that is not blank: `None` for a line that is too long, and for the rest of a list after the place where
+/// it is broken. `progress` is called with the bytes that were read.
+///
+/// # Errors
+/// The log cannot be read.
+pub fn read_log(
+    mut log: impl BufRead,
+    mut entry: impl FnMut(Option<&[u8]>),
+    mut progress: impl FnMut(u64),
+) -> io::Result<()> {
+    let spaces = skip_spaces(&mut log)?;
+    progress(spaces);
+    if log.fill_buf()?.first() == Some(&b'[') {
+        let mut reader = serde_json::Deserializer::from_reader(log);
+        return match reader.deserialize_seq(Elements(&mut entry, &mut progress)) {
+            Err(error) if error.is_io() => Err(error.into()),
+            Err(_) => {
+                entry(None);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        };
+    }
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut bytes = Read::take(&mut log, MAX_LINE_BYTES).read_until(b'\n', &mut line)? as u64;
+        if bytes == 0 {
+            return Ok(());
+        }
+        let is_cut = bytes == MAX_LINE_BYTES && line.last() != Some(&b'\n');
+        if is_cut {
+            bytes += skip_line(&mut log)?;
+        }
+        let text = line.trim_ascii();
+        if is_cut || !text.is_empty() {
+            entry(Some(text).filter(|_| !is_cut));
+        }
+        progress(bytes);
+    }
+}
+
+fn skip_spaces(log: &mut impl BufRead) -> io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let start = log.fill_buf()?;
+        let spaces = start.iter().take_while(|c| c.is_ascii_whitespace()).count();
+        let is_end = start.is_empty() || spaces < start.len();
+        log.consume(spaces);
+        skipped += spaces as u64;
+        if is_end {
+            return Ok(skipped);
+        }
+    }
+}
+
+// Skips the rest of a line, and returns its bytes.
+fn skip_line(log: &mut impl BufRead) -> io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let rest = log.fill_buf()?;
+        let (used, is_end) = match rest.iter().position(|&c| c == b'\n') {
+            Some(at) => (at + 1, true),
+            None => (rest.len(), rest.is_empty()),
+        };
+        log.consume(used);
+        skipped += used as u64;
+        if is_end {
+            return Ok(skipped);
+        }
+    }
+}
+
+struct Elements<'c, E, P>(&'c mut E, &'c mut P);
+
+impl<'de, E: FnMut(Option<&[u8]>), P: FnMut(u64)> Visitor<'de> for Elements<'_, E, P> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of entries")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Self(entry, progress) = self;
+        while let Some(element) = list.next_element::<Box<RawValue>>()? {
+            entry(Some(element.get().as_bytes()));
+            progress(element.get().len() as u64);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        let log = io::BufReader::with_capacity(3, text.as_bytes());
+        let entry = |entry: Option<&[u8]>| {
+            all.push(entry.map_or("-".to_owned(), |e| String::from_utf8_lossy(e).into_owned()));
+        };
+        read_log(log, entry, |_| ()).unwrap();
+        all
+    }
+
+    #[test]
+    fn each_line_is_an_entry_unless_it_is_blank() {
+        assert_eq!(read(""), [""; 0]);
+        assert_eq!(read("\n 1\n\n  \n{\"half\n2"), ["1", "{\"half", "2"]);
+    }
+
+    #[test]
+    fn a_list_is_read_element_by_element_up_to_where_it_is_broken() {
+        assert_eq!(
+            read("\n [1, {\"a\": [2]},\n3]\n"),
+            ["1", "{\"a\": [2]}", "3"]
+        );
+        assert_eq!(read("[1, 2, {"), ["1", "2", "-"]);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_skipped_whole() {
+        let long = format!("1\n{}\n2\n", "3".repeat(9 << 20));
+        let (mut all, mut bytes) = (Vec::new(), 0);
+        let entry = |entry: Option<&[u8]>| all.push(entry.map(<[u8]>::to_vec));
+        read_log(long.as_bytes(), entry, |read| bytes += read).unwrap();
+        assert_eq!(all, [Some(b"1".to_vec()), None, Some(b"2".to_vec())]);
+        assert_eq!(bytes, long.len() as u64);
+    }
+}
