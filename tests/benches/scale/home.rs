@@ -1,14 +1,15 @@
 //! The cluster of a run: a complete installation, with namespaces for all users.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
 use namesake_api::names;
 use namesake_sandbox::cli::output::say;
 use namesake_sandbox::kubernetes::service::Service;
@@ -30,6 +31,24 @@ pub(crate) const PEOPLE: &str = "people@acme.com";
 const LIMIT: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(20);
 
+/// A program that is measured; its Deployment has its name.
+pub(crate) struct Component {
+    /// The name of its Deployment.
+    pub(crate) deployment: &'static str,
+    port: u16,
+}
+
+/// The broker.
+pub(crate) const BROKER: Component = Component {
+    deployment: names::BROKER_SERVICE_ACCOUNT,
+    port: names::BROKER_PORT,
+};
+/// The webhook.
+pub(crate) const WEBHOOK: Component = Component {
+    deployment: names::WEBHOOK_SERVICE_ACCOUNT,
+    port: names::WEBHOOK_PORT,
+};
+
 /// A running cluster. Dropping it stops all its processes.
 pub(crate) struct Home {
     // Dropped in this order.
@@ -41,8 +60,8 @@ pub(crate) struct Home {
     pub(crate) control_plane: ControlPlane,
     /// An admin's client.
     pub(crate) admin: Client,
-    broker: PathBuf,
-    webhook: PathBuf,
+    /// By name.
+    programs: BTreeMap<String, PathBuf>,
 }
 
 impl Home {
@@ -52,14 +71,12 @@ impl Home {
     /// A step fails.
     pub(crate) async fn start(folder: &WorkFolder, size: &Size) -> anyhow::Result<Self> {
         let images = sandbox::workspace_images()?;
-        let program = |name: &str| images.get(name).cloned().context(name.to_owned());
-        let (broker, webhook) = (program("namesake-broker")?, program("namesake-webhook")?);
         say("starting the control plane, Google's side and the node");
         let control_plane = ControlPlane::start(folder).await?;
         let google = Google::start(&control_plane, folder, Duration::ZERO).await?;
         google::prepare(&google)?;
         let options = NodeOptions {
-            images,
+            images: images.clone(),
             google: Some(google.url().to_owned()),
             ..NodeOptions::default()
         };
@@ -73,8 +90,7 @@ impl Home {
             google,
             control_plane,
             admin,
-            broker,
-            webhook,
+            programs: images,
         };
         home.configure().await?;
         home.opt_in(size).await?;
@@ -99,55 +115,78 @@ impl Home {
         let env = quotas.map(|(name, value)| json!({"name": name, "value": value}));
         let template = json!({"spec": {"containers": [{"name": "broker", "env": env}]}});
         // One replica, because one process is measured.
-        self.deployment(json!({"spec": {"replicas": 1, "template": template}}))
-            .await
+        let change = json!({"spec": {"replicas": 1, "template": template}});
+        self.change(BROKER.deployment, change).await
     }
 
-    async fn deployment(&self, change: serde_json::Value) -> anyhow::Result<()> {
+    async fn change(&self, deployment: &str, change: serde_json::Value) -> anyhow::Result<()> {
         let all = Api::<Deployment>::namespaced(self.admin.clone(), names::SYSTEM_NAMESPACE);
-        let (name, patch) = (names::BROKER_SERVICE_ACCOUNT, Patch::Strategic(change));
-        all.patch(name, &PatchParams::default(), &patch)
-            .await
-            .context("the broker's Deployment")?;
+        all.patch(
+            deployment,
+            &PatchParams::default(),
+            &Patch::Strategic(change),
+        )
+        .await
+        .with_context(|| format!("Deployment {deployment}"))?;
         Ok(())
     }
 
-    /// Stops the broker, and waits until it has stopped.
+    /// Stops a component, and waits until its process has ended.
     ///
     /// # Errors
     /// It does not stop.
-    pub(crate) async fn broker_ends(&self) -> anyhow::Result<()> {
-        self.deployment(json!({"spec": {"replicas": 0}})).await?;
+    pub(crate) async fn stop(&self, component: &Component) -> anyhow::Result<()> {
+        self.change(component.deployment, json!({"spec": {"replicas": 0}}))
+            .await?;
         let start = Instant::now();
-        while self.broker().is_some() {
+        while self.process(component).is_some() {
             if start.elapsed() > LIMIT {
-                bail!("the broker does not end");
+                bail!("{} does not end", component.deployment);
             }
             tokio::time::sleep(POLL).await;
         }
         Ok(())
     }
 
-    /// Starts the broker, and returns as soon as its process exists.
+    /// Starts one replica of a component, and returns its process and the URL of its readiness as soon as they exist.
     ///
     /// # Errors
     /// No process starts.
-    pub(crate) async fn start_broker(&self) -> anyhow::Result<Process> {
-        self.deployment(json!({"spec": {"replicas": 1}})).await?;
+    pub(crate) async fn start_one(
+        &self,
+        component: &Component,
+    ) -> anyhow::Result<(Process, String)> {
+        self.change(component.deployment, json!({"spec": {"replicas": 1}}))
+            .await?;
         let start = Instant::now();
         loop {
-            if let Some(process) = self.broker() {
-                return Ok(process);
+            if let Some(process) = self.process(component)
+                && let Some(address) = self.address(component).await?
+            {
+                let (port, path) = (component.port, names::READY_PATH);
+                return Ok((process, format!("https://{address}:{port}{path}")));
             }
             if start.elapsed() > LIMIT {
-                bail!("the broker does not start");
+                bail!("{} does not start", component.deployment);
             }
             tokio::time::sleep(POLL).await;
         }
     }
 
-    fn broker(&self) -> Option<Process> {
-        replica::find(&self.broker, self.api_port())
+    fn process(&self, component: &Component) -> Option<Process> {
+        let program = self.programs.get(component.deployment)?;
+        replica::find(program, self.api_port())
+    }
+
+    /// The address of the component's pod that is not being deleted.
+    async fn address(&self, component: &Component) -> anyhow::Result<Option<String>> {
+        let pods = Api::<Pod>::namespaced(self.admin.clone(), names::SYSTEM_NAMESPACE);
+        let pods = pods.list(&ListParams::default()).await?;
+        let mut pods = pods.into_iter().filter(|pod| {
+            pod.name_any().starts_with(component.deployment)
+                && pod.metadata.deletion_timestamp.is_none()
+        });
+        Ok(pods.find_map(|pod| pod.status?.pod_ip))
     }
 
     /// All processes that share the processors, by name. Google, the node and the people are this process.
@@ -156,7 +195,10 @@ impl Home {
     /// A process does not run.
     pub(crate) fn everybody(&self) -> anyhow::Result<Vec<(String, Process)>> {
         let mut all = vec![
-            ("the broker".to_owned(), self.broker().context("no broker")?),
+            (
+                "the broker".to_owned(),
+                self.process(&BROKER).context("no broker")?,
+            ),
             ("the webhook".to_owned(), self.webhook()?),
             (
                 "Google's side, node and crowd".to_owned(),
@@ -174,29 +216,12 @@ impl Home {
     /// # Errors
     /// It does not run.
     pub(crate) fn webhook(&self) -> anyhow::Result<Process> {
-        replica::find(&self.webhook, self.api_port()).context("the webhook does not run")
+        self.process(&WEBHOOK).context("the webhook does not run")
     }
 
     fn api_port(&self) -> &str {
         let server = self.control_plane.server();
         server.rsplit(':').next().unwrap_or_default()
-    }
-
-    /// The address of the broker.
-    ///
-    /// # Errors
-    /// Its Deployment does not contain it.
-    pub(crate) async fn broker_url(&self) -> anyhow::Result<String> {
-        let all = Api::<Deployment>::namespaced(self.admin.clone(), names::SYSTEM_NAMESPACE);
-        let there = all.get(names::BROKER_SERVICE_ACCOUNT).await?;
-        let spec = there.spec.template.spec;
-        let containers = spec.map(|spec| spec.containers).unwrap_or_default();
-        let mut env = containers
-            .into_iter()
-            .flat_map(|one| one.env.unwrap_or_default());
-        let listen = env.find(|one| one.name == names::ENV_LISTEN);
-        let address = listen.and_then(|one| one.value).context("no address")?;
-        Ok(format!("https://{address}"))
     }
 
     async fn opt_in(&self, size: &Size) -> anyhow::Result<()> {

@@ -88,6 +88,7 @@ async fn bench(rounds: usize, requests: usize) -> anyhow::Result<()> {
         requests,
         review_bytes: cases.first().map_or(0, |case| case.body.len()),
         figures: Report::median(&all),
+        goals: report::goals(&all),
     };
     write!(std::io::stdout(), "{report}")?;
     sections::write("webhook under load", &report)
@@ -118,24 +119,18 @@ async fn cases() -> Vec<Case> {
     };
     let case = |name, path, review, expected| of_server("webhook", name, path, review, expected);
     vec![
-        of_server("floor", "floor: answers a constant", mutate, pod, ALLOWED),
-        case("pod of a known user", mutate, pod, PATCHED),
+        of_server("floor", report::FLOOR, mutate, pod, ALLOWED),
+        case(report::POD, mutate, pod, PATCHED),
         of_server(
             "webhook-with-rules",
-            "the same, with 4,000 more rules",
+            report::WITH_RULES,
             mutate,
             pod,
             PATCHED,
         ),
-        of_server(
-            "webhook-with-pins",
-            "the same, with 20,000 pins",
-            mutate,
-            pod,
-            PATCHED,
-        ),
+        of_server("webhook-with-pins", report::WITH_PINS, mutate, pod, PATCHED),
         case(
-            "final check of that pod",
+            report::FINAL_CHECK,
             "/validate",
             &reviews.patched_pod,
             ALLOWED,
@@ -147,6 +142,6 @@ async fn cases() -> Vec<Case> {
             result,
             ALLOWED,
         ),
-        case("job of a known user", mutate, &reviews.job, PATCHED),
+        case(report::JOB, mutate, &reviews.job, PATCHED),
     ]
 }

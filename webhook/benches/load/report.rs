@@ -45,6 +45,58 @@ impl Figure {
     }
 }
 
+/// The names of the servers that goals compare.
+pub(crate) const FLOOR: &str = "floor: answers a constant";
+pub(crate) const POD: &str = "pod of a known user";
+pub(crate) const WITH_RULES: &str = "the same, with 4,000 more rules";
+pub(crate) const WITH_PINS: &str = "the same, with 20,000 pins";
+pub(crate) const FINAL_CHECK: &str = "final check of that pod";
+pub(crate) const JOB: &str = "job of a known user";
+
+/// A server, the server that it is compared with, and how many times as much processor time it may use.
+const GOALS: [(&str, &str, f64); 5] = [
+    (POD, FLOOR, 2.0),
+    (FINAL_CHECK, FLOOR, 2.0),
+    (JOB, FLOOR, 2.5),
+    (WITH_RULES, POD, 1.2),
+    (WITH_PINS, POD, 1.2),
+];
+
+/// The processor time of a request, divided by that of another server in the same round.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Goal {
+    /// What is compared.
+    pub(crate) goal: String,
+    /// The median of the rounds' ratios.
+    pub(crate) measured: f64,
+    /// The largest ratio that meets the goal.
+    pub(crate) limit: f64,
+    /// Whether it does.
+    pub(crate) met: bool,
+}
+
+/// The goals, with the median of each round's ratio: a machine whose speed changes between rounds does not change a ratio.
+pub(crate) fn goals(rounds: &[Vec<Figure>]) -> Vec<Goal> {
+    let of = |round: &[Figure], name: &str| {
+        let figure = round.iter().find(|figure| figure.name == name)?;
+        Some(figure.cpu_microseconds)
+    };
+    let goal = |(server, reference, limit): (&str, &str, f64)| {
+        let ratio = |round: &Vec<Figure>| Some(of(round, server)? / of(round, reference)?);
+        let mut ratios: Vec<f64> = rounds.iter().filter_map(ratio).collect();
+        ratios.sort_by(f64::total_cmp);
+        let measured = *ratios.get(ratios.len() / 2)?;
+        Some(Goal {
+            goal: format!("{server}, compared with {reference}"),
+            measured,
+            limit,
+            met: measured <= limit,
+        })
+    };
+    GOALS.into_iter().filter_map(goal).collect()
+}
+
 /// All figures of a run; the first of each round is the floor.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -57,6 +109,8 @@ pub(crate) struct Report {
     pub(crate) review_bytes: usize,
     /// The median round of every server.
     pub(crate) figures: Vec<Figure>,
+    /// The goals, with what was measured.
+    pub(crate) goals: Vec<Goal>,
 }
 
 impl Report {
@@ -77,13 +131,7 @@ impl Report {
                     .iter()
                     .filter_map(|round| round.get(server))
                     .collect();
-                same.sort_by(|a, b| {
-                    let key =
-                        |figure: &Figure| (figure.cpu_ratio_to_floor, figure.cpu_microseconds);
-                    key(a)
-                        .partial_cmp(&key(b))
-                        .unwrap_or(std::cmp::Ordering::Equal)
-                });
+                same.sort_by(|a, b| a.cpu_ratio_to_floor.total_cmp(&b.cpu_ratio_to_floor));
                 same.get(same.len() / 2).map(|figure| (*figure).clone())
             })
             .collect()
@@ -114,6 +162,11 @@ impl fmt::Display for Report {
                 figure.resident_mebibytes,
                 figure.cpu_ratio_to_floor
             )?;
+        }
+        for goal in &self.goals {
+            let verdict = if goal.met { "met" } else { "missed" };
+            let (name, measured, limit) = (&goal.goal, goal.measured, goal.limit);
+            writeln!(f, "{name}: {measured:.2}× (goal {limit}×: {verdict})")?;
         }
         Ok(())
     }
