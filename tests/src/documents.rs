@@ -5,6 +5,8 @@ use std::{fs, path::Path, process::Command};
 use anyhow::{Context, Result, ensure};
 use namesake_sandbox::host::work_folder::workspace_root;
 
+pub mod markdown;
+
 /// The `sh` blocks of a section of a document in `docs/`, in order: from its heading to the next one of the same level or above.
 ///
 /// # Errors

@@ -297,7 +297,7 @@ super::reasons! {
     NS2201 PermissionDenied(Lasting) "Google denies it to the broker"
         => "grant what the message names; the broker tries again every five minutes";
     NS2202 Conflict(Lasting, 409) "something has the identity's name and does not belong to it, or somebody else keeps changing it"
-        => "see docs/operate.md, \"conflict\"";
+        => "see docs/troubleshooting.md, \"The conditions of an identity\"";
     NS2203 DeadlineExceeded(Lasting) "the identity could not be verified within the time that Google needs"
         => "the message has Google's words; where Google refuses what is granted, look for a deny policy or a principal access boundary: docs/operate.md, \"Refusals by the organization\"";
     NS2204 OrganizationPolicy(Lasting) "an organization policy forbids it; the message names the constraint, and the member where Google does"

@@ -166,7 +166,7 @@ fn two_clusters_of_one_project_share_nothing_and_one_is_removed_without_the_othe
     })
 }
 
-/// Removes a stack in the order of docs/operate.md, "Uninstall".
+/// Removes a stack in the order of docs/uninstall.md.
 async fn remove(there: &TestNamespace, identities: &BTreeSet<String>) -> Result<()> {
     let admin = there.admin().await?;
     there.opt_out().await?;

@@ -1,5 +1,5 @@
 //! From the release before this one to this one and back, under load: the manifests and the definition of Identity of both, as
-//! docs/operate.md says, with the programs of this one.
+//! docs/upgrade.md says, with the programs of this one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,9 +33,9 @@ use tokio::task::JoinHandle;
 
 /// The manifests of the release before this one.
 const PREVIOUS: &str = include_str!("../../fixtures/previous-release.yaml");
-/// The blocks of docs/operate.md that delete what the other release has: of an older one, and of this one.
-const UPGRADED: usize = 1;
-const BACK: usize = 2;
+/// The blocks of docs/upgrade.md that delete what the other release has, by section and number: of an older one, and of this one.
+const UPGRADED: (&str, usize) = ("## Upgrade", 1);
+const BACK: (&str, usize) = ("## Roll back", 0);
 /// The programs run in this process, and the rules are the test's.
 const NOT_APPLIED: [&str; 3] = ["Deployment", "PodDisruptionBudget", "ConfigMap"];
 /// The pause between two Jobs.
@@ -71,7 +71,7 @@ async fn run(ns: &TestNamespace, block: String, release: &str) -> Result<()> {
 
 /// The commands that apply an overlay, for a file that is rendered already. What all stacks share is in it.
 fn apply() -> Result<String> {
-    let block = documents::commands("operate.md", "### Upgrade")?.swap_remove(0);
+    let block = documents::commands("upgrade.md", "## Upgrade")?.swap_remove(0);
     let from = block.find("ca=").context("no authority")?;
     let to = block.find("kubectl -n namesake-system rollout");
     let render = "kubectl kustomize manifests/overlays/acme";
@@ -81,10 +81,15 @@ fn apply() -> Result<String> {
 }
 
 /// Applies a release, and deletes what only the other one has with a block of the document. Nothing of that is left.
-async fn change_to(ns: &TestNamespace, to: &str, from: &str, block: usize) -> Result<()> {
+async fn change_to(
+    ns: &TestNamespace,
+    to: &str,
+    from: &str,
+    (section, block): (&str, usize),
+) -> Result<()> {
     let (to, from) = (documents_of(ns, to), documents_of(ns, from));
     run(ns, apply()?, &to).await?;
-    let block = documents::commands("operate.md", "### Upgrade")?.swap_remove(block);
+    let block = documents::commands("upgrade.md", section)?.swap_remove(block);
     run(ns, block, &to).await?;
     let (to, client) = (manifests::objects(&to)?, client(ns).await?);
     let titles: BTreeSet<_> = to.iter().map(manifests::title).collect();

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use namesake_api::names::{GUARDS, TOKEN_GUARD};
 use namesake_core::Reason;
 use namesake_sandbox::host::work_folder::workspace_root;
-use namesake_tests::cluster::manifests;
+use namesake_tests::{cluster::manifests, documents::markdown::Page};
 use serde_json::Value;
 
 /// The folders with code that reports reasons.
@@ -53,7 +53,7 @@ fn tables() -> Result<String> {
             )?;
         }
         let lasting = if reason.is_lasting() { ", lasting" } else { "" };
-        let remedy = linked(reason.remedy());
+        let remedy = linked(reason.remedy())?;
         writeln!(
             text,
             "| <a id=\"{}\"></a>{} | `{reason}` | {}{lasting} | {} | {remedy} |",
@@ -66,16 +66,26 @@ fn tables() -> Result<String> {
     Ok(text)
 }
 
-/// The text with links for file names.
-fn linked(text: &str) -> String {
-    let words = text.split(' ').map(|word| {
-        let file = word.trim_end_matches([',', ':']);
-        match file.strip_prefix("docs/") {
-            Some(name) => word.replace(file, &format!("[{name}]({name})")),
-            None => word.to_owned(),
-        }
-    });
-    words.collect::<Vec<_>>().join(" ")
+/// The text with links for the documents that it names, to the heading if it names one.
+fn linked(text: &str) -> Result<String> {
+    let mut parts = text.split("docs/");
+    let mut all = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(".md").context("not a document")? + ".md".len();
+        let (name, rest) = part.split_at(end);
+        let page = Page::read(&format!("docs/{name}"))?;
+        let quoted = rest
+            .strip_prefix(", \"")
+            .and_then(|rest| rest.split_once('"'));
+        let found = quoted.and_then(|(words, after)| Some((page.anchor_of(words)?, words, after)));
+        all += &match found {
+            Some((anchor, words, after)) => {
+                format!("[{name}, \"{words}\"]({name}#{anchor}){after}")
+            }
+            None => format!("[{name}]({name}){rest}"),
+        };
+    }
+    Ok(all)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `uninstall`: the order and the commands of docs/operate.md, with the names of this stack. Writes nothing.
+//! `uninstall`: the order and the commands of docs/uninstall.md, with the names of this stack. Writes nothing.
 
 use std::collections::BTreeMap;
 
@@ -128,7 +128,7 @@ fn answer(there: &Installed) -> Answer {
             .collect();
         format!("{}. {title}\n{commands}\n", at + 1)
     });
-    let end = "What each does, and how to check it: docs/operate.md#uninstall\n";
+    let end = "What each does, and how to check it: docs/uninstall.md\n";
     Answer {
         text: text + &steps.collect::<String>() + end,
         short: commands.join("\n"),
@@ -208,7 +208,7 @@ fn delete_in_cluster(there: &Installed) -> Step {
 
 fn delete_at_google() -> Step {
     let command = "gcloud iam service-accounts list --project=PROJECT   # no account whose name begins with mf-";
-    let title = "Delete the broker at Google: its roles, its account, its custom roles (docs/operate.md, step 4). Check";
+    let title = "Delete the broker at Google: its roles, its account, its custom roles (docs/uninstall.md, step 4). Check";
     (title.to_owned(), vec![command.to_owned()])
 }
 

@@ -1,4 +1,4 @@
-//! The uninstall in docs/operate.md, in the cluster and at Google.
+//! The uninstall in docs/uninstall.md, in the cluster and at Google.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use namesake_tests::{
     drafts, google::gcloud::Gcloud, namespace::TestNamespace, stack::SHARED_RULES,
 };
 
-const OPERATE: &str = "operate.md";
-const GOOGLE: &str = "### 4. Delete the broker";
+const UNINSTALL: &str = "uninstall.md";
+const GOOGLE: &str = "## 4. Delete the broker";
 /// A second stack of the cluster, and the namespace that is opted in to it.
 const GREEN: &str = "green";
 const LAB: &str = "lab";
@@ -35,7 +35,7 @@ impl Installation {
     async fn uninstall(&self, stack: &str, overlay: &str) -> Result<()> {
         let nothing = "No resources found";
         let section = |heading: &str| {
-            let blocks = documents::commands(OPERATE, heading)?.into_iter();
+            let blocks = documents::commands(UNINSTALL, heading)?.into_iter();
             let named = blocks.map(|block| {
                 let block = block.replace("=prod", &format!("={stack}"));
                 let block = block.replace("\"prod\"", &format!("\"{stack}\""));
@@ -43,7 +43,7 @@ impl Installation {
             });
             anyhow::Ok(named.collect::<Vec<_>>())
         };
-        let out = section("### 1. Stop giving identities")?;
+        let out = section("## 1. Stop giving identities")?;
         self.run(ADMIN, &out[0]).await?;
         // Deletes running pods, because no kubelet finishes them here.
         for namespace in ["try", LAB] {
@@ -59,13 +59,13 @@ impl Installation {
             Ok(())
         })
         .await?;
-        let identities = section("### 2. Delete the identities")?;
+        let identities = section("## 2. Delete the identities")?;
         self.run(ADMIN, &identities[0]).await?;
         self.run(ADMIN, &identities[1]).await?;
         let all: Api<Identity> = Api::all(self.admin().await?);
         let left = all.list(&ListParams::default()).await?.items;
         ensure!(left.iter().all(|one| one.spec.stack != stack), "{left:?}");
-        let cluster = section("### 3. Delete Namesake")?;
+        let cluster = section("## 3. Delete Namesake")?;
         self.run(ADMIN, &cluster[0]).await?;
         let said = self.run(ADMIN, &cluster[1]).await?;
         ensure!(said.contains(nothing), "{said}");
@@ -74,7 +74,7 @@ impl Installation {
 
     /// Deletes what all stacks share.
     async fn uninstall_the_rest(&self) -> Result<()> {
-        let cluster = documents::commands(OPERATE, "### 3. Delete Namesake")?;
+        let cluster = documents::commands(UNINSTALL, "## 3. Delete Namesake")?;
         self.run(ADMIN, &cluster[2]).await?;
         let said = self.run(ADMIN, &cluster[3]).await?;
         ensure!(said.matches("No resources found").count() == 2, "{said}");
@@ -198,7 +198,7 @@ fn the_uninstall_of_the_documents_leaves_other_stacks_whole_and_of_the_last_noth
         lab.delete().await?;
         installation.nothing_is_left().await?;
         ensure!(google.accounts().is_empty(), "{:?}", google.accounts());
-        for block in documents::commands(OPERATE, GOOGLE)? {
+        for block in documents::commands(UNINSTALL, GOOGLE)? {
             gcloud.run(&block).await?;
         }
         let left = installation.left_at_google();
