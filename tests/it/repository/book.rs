@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use namesake_sandbox::host::work_folder::workspace_root;
 use namesake_tests::documents::markdown::Page;
 
+mod commands;
 mod messages;
 mod references;
 
@@ -92,7 +93,10 @@ fn every_document_is_once_in_the_table_of_contents_and_says_whom_it_is_for() -> 
         let times = listed.iter().filter(|one| **one == name).count();
         ensure!(times == 1, "{CONTENTS} lists {name} {times} times");
         let text = &pages[path].text;
-        let first = text.lines().skip(1).find(|line| !line.is_empty());
+        let first = text
+            .lines()
+            .skip(1)
+            .find(|line| !line.is_empty() && !line.starts_with("<!--"));
         ensure!(
             first.is_some_and(|line| line.starts_with(AUDIENCE)),
             "{path} does not say whom it is for: its first line is {first:?}"
