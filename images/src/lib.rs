@@ -1,0 +1,5 @@
+//! Packs static programs as OCI images, without a container engine. The same program gives the same digest, on any machine.
+
+pub mod image;
+mod layer;
+pub mod layout;

@@ -1,0 +1,76 @@
+//! `namesake-images`: see `--help`.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use namesake_images::image::{Contents, MAX_BYTES, write};
+
+/// The images, and the program in each.
+const IMAGES: [(&str, &str); 4] = [
+    ("webhook", "namesake-webhook"),
+    ("broker", "namesake-broker"),
+    ("gateway", "namesake-gateway"),
+    ("cli", "kubectl-namesake"),
+];
+
+/// Writes each image, with its SBOM, as an OCI image layout, and prints a table. `make images` runs it.
+#[derive(Debug, Parser)]
+#[command(name = "namesake-images", version)]
+struct Cli {
+    /// The folder of the static programs.
+    #[arg(long)]
+    programs: PathBuf,
+    /// The folder of the SBOMs: PROGRAM.cdx.json.
+    #[arg(long)]
+    sboms: PathBuf,
+    /// The folder of the layouts: webhook, broker, gateway and cli.
+    #[arg(long)]
+    out: PathBuf,
+    /// The commit that the programs were built from.
+    #[arg(long)]
+    revision: String,
+    /// The time of that commit, in seconds since 1970.
+    #[arg(long, env = "SOURCE_DATE_EPOCH")]
+    seconds: u64,
+    /// The same time as in RFC 3339.
+    #[arg(long)]
+    created: String,
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{:8} {:>7}  {:71}  sbom", "image", "MB", "digest")?;
+    for (image, program) in IMAGES {
+        let contents = Contents {
+            program,
+            binary: &read(&cli.programs.join(program))?,
+            sbom: &read(&cli.sboms.join(format!("{program}.cdx.json")))?,
+            version: env!("CARGO_PKG_VERSION"),
+            revision: &cli.revision,
+            created: (cli.seconds, &cli.created),
+        };
+        let written = write(&contents, &cli.out.join(image))?;
+        let megabytes = written.bytes as f64 / 1e6;
+        writeln!(
+            out,
+            "{image:8} {megabytes:>7.1}  {}  {}",
+            written.digest, written.sbom
+        )?;
+        ensure!(
+            written.bytes <= MAX_BYTES,
+            "image {image} has {} bytes compressed, more than {MAX_BYTES}: find what made {program} larger",
+            written.bytes
+        );
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
