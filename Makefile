@@ -62,7 +62,7 @@ IMAGE_VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
 IMAGE_PROGRAMS := webhook/namesake-webhook broker/namesake-broker gateway/namesake-gateway cli/kubectl-namesake
 
 .PHONY: images
-images: rust target/cyclonedx/bin/cargo-cyclonedx ## Build the images webhook, broker, gateway and cli, each with its SBOM, as OCI layouts in target/images
+images: rust go target/cyclonedx/bin/cargo-cyclonedx target/oci/oras ## Build the images webhook, broker, gateway and cli, each with its SBOM, as OCI layouts in target/images
 	RUSTFLAGS="$(IMAGE_FLAGS)" cargo build --release --locked --target $(IMAGE_TARGET) --bins \
 	  -p namesake-webhook -p namesake-broker -p namesake-gateway -p namesake-cli -p namesake-images
 	export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); \
@@ -76,9 +76,8 @@ images: rust target/cyclonedx/bin/cargo-cyclonedx ## Build the images webhook, b
 	  --revision "$$(git rev-parse HEAD)" --created "$$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)"
 
 .PHONY: push
-push: go ## Push the images and their SBOMs of `make images`: REGISTRY=us-central1-docker.pkg.dev/acme/namesake TAG=0.1.0
+push: target/oci/oras ## Push the images of `make images` and their SBOMs: REGISTRY=us-central1-docker.pkg.dev/acme/namesake TAG=0.1.0
 	@[ -n "$(REGISTRY)" ] || { echo "REGISTRY is not set: make push REGISTRY=us-central1-docker.pkg.dev/PROJECT/REPOSITORY" >&2; exit 1; }
-	cd sandbox/oci && go build -mod=readonly -o ../../target/oci/ oras.land/oras/cmd/oras github.com/google/go-containerregistry/cmd/crane
 	for image in webhook broker gateway cli; do \
 	  target/oci/oras copy --recursive --from-oci-layout "target/images/$$image:$(IMAGE_VERSION)" "$(REGISTRY)/$$image:$(or $(TAG),$(IMAGE_VERSION))"; \
 	done
@@ -108,6 +107,9 @@ build: rust # includes the tests: with other features, demo and tests would comp
 .PHONY: control-plane
 control-plane: build
 	$(SANDBOX) build
+
+target/oci/oras: sandbox/oci/go.mod
+	cd sandbox/oci && go build -mod=readonly -o ../../target/oci/ oras.land/oras/cmd/oras
 
 target/cyclonedx/bin/cargo-cyclonedx:
 	cargo install cargo-cyclonedx --version 0.5.9 --locked --root target/cyclonedx

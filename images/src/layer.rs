@@ -1,4 +1,4 @@
-//! The one layer of an image: the program, and the authorities of TLS certificates.
+//! The one layer of an image: the program, the authorities of TLS certificates, and how names are resolved.
 
 use std::io::Write;
 
@@ -11,11 +11,17 @@ use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 /// Columns of a PEM file.
 const PEM_COLUMNS: usize = 64;
 
+/// Without this file glibc asks DNS before it reads `/etc/hosts`, where Kubernetes writes the pod's own name and its `hostAliases`.
+const NAMES: &[u8] = b"hosts: files dns\n";
+
 /// A layer before compression.
 pub(crate) fn archive(program: &str, binary: &[u8], seconds: u64) -> Result<Vec<u8>> {
     let mut archive = Builder::new(Vec::new());
     // Sorted, and every folder is there: the order and the content depend on nothing else.
-    for folder in ["etc/", "etc/ssl/", "etc/ssl/certs/"] {
+    add(&mut archive, "etc/", None, seconds)?;
+    let names = Some((NAMES, 0o644));
+    add(&mut archive, "etc/nsswitch.conf", names, seconds)?;
+    for folder in ["etc/ssl/", "etc/ssl/certs/"] {
         add(&mut archive, folder, None, seconds)?;
     }
     let authorities = authorities();

@@ -78,6 +78,7 @@ fn an_image_runs_its_program_as_an_unprivileged_user() {
         })
         .collect();
     let expected = [
+        ("etc/nsswitch.conf".to_owned(), 0o644, 1_700_000_000),
         (
             "etc/ssl/certs/ca-certificates.crt".to_owned(),
             0o644,

@@ -35,18 +35,15 @@ const POLL: Duration = Duration::from_millis(20);
 pub(crate) struct Component {
     /// The name of its Deployment.
     pub(crate) deployment: &'static str,
-    port: u16,
 }
 
 /// The broker.
 pub(crate) const BROKER: Component = Component {
     deployment: names::BROKER_SERVICE_ACCOUNT,
-    port: names::BROKER_PORT,
 };
 /// The webhook.
 pub(crate) const WEBHOOK: Component = Component {
     deployment: names::WEBHOOK_SERVICE_ACCOUNT,
-    port: names::WEBHOOK_PORT,
 };
 
 /// A running cluster. Dropping it stops all its processes.
@@ -163,8 +160,7 @@ impl Home {
             if let Some(process) = self.process(component)
                 && let Some(address) = self.address(component).await?
             {
-                let (port, path) = (component.port, names::READY_PATH);
-                return Ok((process, format!("https://{address}:{port}{path}")));
+                return Ok((process, format!("https://{address}{}", names::READY_PATH)));
             }
             if start.elapsed() > LIMIT {
                 bail!("{} does not start", component.deployment);
@@ -178,7 +174,7 @@ impl Home {
         replica::find(program, self.api_port())
     }
 
-    /// The address of the component's pod that is not being deleted.
+    /// Where the component's pod listens, once it has an address.
     async fn address(&self, component: &Component) -> anyhow::Result<Option<String>> {
         let pods = Api::<Pod>::namespaced(self.admin.clone(), names::SYSTEM_NAMESPACE);
         let pods = pods.list(&ListParams::default()).await?;
@@ -186,7 +182,15 @@ impl Home {
             pod.name_any().starts_with(component.deployment)
                 && pod.metadata.deletion_timestamp.is_none()
         });
-        Ok(pods.find_map(|pod| pod.status?.pod_ip))
+        let Some((spec, status)) = pods.find_map(|pod| pod.spec.zip(pod.status)) else {
+            return Ok(None);
+        };
+        let env = spec.containers.into_iter().flat_map(|one| one.env);
+        let mut env = env.flatten();
+        let listen = env.find(|one| one.name == names::ENV_LISTEN);
+        let listen = listen.and_then(|one| one.value).context("no address")?;
+        let ip = status.pod_ip;
+        Ok(ip.map(|ip| listen.replace("$(POD_IP)", &ip)))
     }
 
     /// All processes that share the processors, by name. Google, the node and the people are this process.
