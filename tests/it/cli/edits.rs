@@ -216,7 +216,7 @@ async fn replay_without_a_cluster(
         .answered(
             1,
             &[
-                "1 line is not an event of an audit log; the first is line 1",
+                "1 entry is not one of an audit log of the API server; the first is entry 1",
                 "the audit policy does not record objects",
             ],
         )?;
