@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,8 @@ from scrub import Scrubber
 
 WORKLOAD_IDENTITY = "roles/iam.workloadIdentityUser"
 NOT_SIGNED = "signature"
+# Pauses between looks whether a new account is shown.
+SECONDS_UNTIL_SHOWN = (1, 2, 4, 8, 15)
 
 
 @dataclass
@@ -47,6 +50,8 @@ class World:
     setup: Run
     arguments: dict[str, Any] = field(default_factory=dict)
     _made: dict[str, Any] = field(default_factory=dict)
+    # Accounts whose creation was answered, whether or not they are shown already.
+    _posted: set[str] = field(default_factory=set)
     _locks: dict[str, threading.RLock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -97,7 +102,15 @@ class World:
         """Says that an account is about to be created."""
         email = self.email(key)
         command = f"gcloud iam service-accounts delete {email} --project={self.names.project} --quiet"
-        self.cleanup.add(f"account {email}", lambda: self._delete("iam", path or self.path(key)), command)
+        self.cleanup.add(f"account {email}", lambda: self._delete_account(key, path or self.path(key)), command)
+
+    def _delete_account(self, key: str, path: str) -> None:
+        """Google shows a new account after some seconds only: until then it answers 404, also to whoever deletes it."""
+        for wait in SECONDS_UNTIL_SHOWN:
+            if key not in self._posted or key in self._made or self.google.send("iam", "GET", path).ok:
+                break
+            time.sleep(wait)
+        self._delete("iam", path)
 
     def _delete(self, service: str, path: str) -> None:
         answer = self.google.send(service, "DELETE", path)
@@ -110,6 +123,7 @@ class World:
             if key not in self._made:
                 self.enter_account(key)
                 self.must(self.setup.call("iam", "POST", self.accounts, {"accountId": self.account_id(key)}))
+                self._posted.add(key)
                 self.must(self.setup.call("iam", "GET", self.path(key), expect=200, compare="status"))
                 self._made[key] = True
         return self.email(key)
