@@ -56,6 +56,8 @@ pub enum BindBy {
     namespaced,
     status = "IdentityStatus",
     derive = "PartialEq",
+    selectable = ".spec.user",
+    selectable = ".status.phase",
     doc = "A Kubernetes service account (KSA) in one namespace with its own identity at Google. It has the name of the KSA and the id of the Google service account (GSA).",
     printcolumn(name = "User", type_ = "string", json_path = ".spec.user"),
     printcolumn(name = "Class", type_ = "string", json_path = ".spec.class"),

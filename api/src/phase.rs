@@ -29,6 +29,19 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All phases.
+    pub const ALL: [Self; 9] = [
+        Self::Provisioning,
+        Self::Verifying,
+        Self::InUse,
+        Self::Idle,
+        Self::Suspended,
+        Self::Draining,
+        Self::Offboarding,
+        Self::Returning,
+        Self::Gone,
+    ];
+
     /// Whether new pods can use it. In other phases the broker refuses it with the reason, or restores it.
     #[must_use]
     pub const fn accepts_new_pods(self) -> bool {

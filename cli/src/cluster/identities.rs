@@ -3,26 +3,108 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::ListParams;
-use namesake_api::Identity;
+use namesake_api::{Identity, Phase};
 
 use crate::answer::failure::Failure;
 use crate::cluster::connect::Session;
 
 /// How many the API server sends at once: all of 5,000 in one answer would be slow to encode and to read.
 const PAGE: u32 = 1_000;
+/// The status code for a field that the API server cannot select by.
+const BAD_REQUEST: u16 = 400;
+
+/// Which of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Which<'a> {
+    /// Those that should work and do not.
+    NotReady,
+    /// Those of a user.
+    OfUser(&'a str),
+}
+
+impl Which<'_> {
+    /// For the API server, so that it sends no others. The phase of an identity follows its conditions.
+    fn field_selector(self) -> String {
+        match self {
+            Self::NotReady => {
+                let others = Phase::ALL.into_iter().filter(|phase| is_other(*phase));
+                let others = others.map(|phase| format!("status.phase!={phase}"));
+                others.collect::<Vec<_>>().join(",")
+            }
+            Self::OfUser(user) => format!("spec.user={}", escaped(user)),
+        }
+    }
+
+    fn is(self, identity: &Identity) -> bool {
+        match self {
+            Self::NotReady => is_not_ready(identity),
+            Self::OfUser(user) => identity.spec.user == user,
+        }
+    }
+}
+
+/// Whether pods wait for it, or would.
+pub(crate) fn is_not_ready(identity: &Identity) -> bool {
+    identity.phase().accepts_new_pods() && !identity.is_ready()
+}
+
+/// Whether an identity in this phase works, or should not.
+const fn is_other(phase: Phase) -> bool {
+    matches!(phase, Phase::InUse | Phase::Idle) || !phase.accepts_new_pods()
+}
+
+/// A value in a field selector.
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for character in value.chars() {
+        if matches!(character, '\\' | ',' | '=') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    text
+}
 
 /// Lists them page by page, in order. If `-n` names no namespace and the caller may not list all, the context's counts.
 pub(crate) async fn list(session: &Session) -> Result<Vec<Identity>, Failure> {
+    let listed = pages(session, ListParams::default()).await;
+    listed.map_err(Failure::to(what(session)))
+}
+
+/// Lists only some, in order. The API server of a cluster that has the CustomResourceDefinition of an earlier release cannot choose, and
+/// sends all.
+pub(crate) async fn select(session: &Session, which: Which<'_>) -> Result<Vec<Identity>, Failure> {
+    let selected = ListParams::default().fields(&which.field_selector());
+    let mut found = match pages(session, selected).await {
+        Err(kube::Error::Api(status)) if status.code == BAD_REQUEST => list(session).await?,
+        selected => selected.map_err(Failure::to(what(session)))?,
+    };
+    found.retain(|one| which.is(one));
+    Ok(found)
+}
+
+/// How many there are.
+pub(crate) async fn count(session: &Session) -> Result<usize, Failure> {
+    let one = ListParams::default().limit(1);
+    let listed = session.objects::<Identity>().list_metadata(&one).await;
+    let listed = listed.map_err(Failure::to(what(session)))?;
+    let more = listed.metadata.remaining_item_count.unwrap_or_default();
+    Ok(listed.items.len() + usize::try_from(more).unwrap_or_default())
+}
+
+fn what(session: &Session) -> String {
+    match &session.namespace {
+        Some(namespace) => format!("list identities in namespace {namespace}"),
+        None => "list identities in all namespaces (-n names one)".to_owned(),
+    }
+}
+
+async fn pages(session: &Session, params: ListParams) -> Result<Vec<Identity>, kube::Error> {
     let mut found = Vec::new();
     let api = session.objects::<Identity>();
-    let mut params = ListParams::default().limit(PAGE);
+    let mut params = params.limit(PAGE);
     loop {
-        let page = api.list(&params).await;
-        let what = match &session.namespace {
-            Some(namespace) => format!("list identities in namespace {namespace}"),
-            None => "list identities in all namespaces (-n names one)".to_owned(),
-        };
-        let page = page.map_err(Failure::to(what))?;
+        let page = api.list(&params).await?;
         found.extend(page.items);
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = params.continue_token(&token),
@@ -72,6 +154,56 @@ pub(crate) mod tests {
             "status": {"phase": phase, "conditions": [condition]},
         });
         serde_json::from_value(identity).unwrap()
+    }
+
+    #[test]
+    fn the_api_server_is_asked_for_those_that_should_work_and_do_not() {
+        assert_eq!(
+            Which::NotReady.field_selector(),
+            "status.phase!=InUse,status.phase!=Idle,status.phase!=Suspended,status.phase!=Draining,status.phase!=Offboarding,\
+             status.phase!=Gone"
+        );
+        let user = r"a,b=c\d@acme.com";
+        let selector = Which::OfUser(user).field_selector();
+        assert_eq!(selector, r"spec.user=a\,b\=c\\d@acme.com");
+    }
+
+    /// An API server that has alice, who works, and bob, who does not. It chooses only if its CustomResourceDefinition lets it.
+    fn api_server(chooses: bool) -> Session {
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let query = request.uri().query().unwrap_or_default();
+            let is_selected = query.contains("fieldSelector=");
+            let mut items = vec![identity("bob", "Verifying", "False", "Propagating")];
+            if !is_selected {
+                items.insert(0, identity("alice", "InUse", "True", "Verified"));
+            }
+            let (status, body) = if is_selected && !chooses {
+                let message = "field label not supported: status.phase";
+                let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
+                    "reason": "BadRequest", "code": 400});
+                (400, body)
+            } else {
+                (200, json!({"metadata": {}, "items": items}))
+            };
+            let body = kube::client::Body::from(body.to_string().into_bytes());
+            let answer = http::Response::builder().status(status).body(body);
+            async move { answer }
+        });
+        Session {
+            client: kube::Client::new(service, "default"),
+            home: "namesake-system".to_owned(),
+            namespace: None,
+            default_namespace: "default".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_answer_is_the_same_if_the_api_server_cannot_choose() {
+        for chooses in [true, false] {
+            let found = select(&api_server(chooses), Which::NotReady).await.unwrap();
+            let users: Vec<_> = found.iter().map(|one| one.spec.user.as_str()).collect();
+            assert_eq!(users, ["bob@acme.com"], "{chooses}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `list`: identities, those that do not work, and parents without a proven requester.
 
 use clap::Args as Flags;
+use futures::future::join;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
@@ -12,7 +13,7 @@ use crate::answer::failure::Failure;
 use crate::answer::text::{plain, table};
 use crate::answer::{Answer, Case};
 use crate::cluster::connect::Session;
-use crate::cluster::identities;
+use crate::cluster::identities::{self, Which, is_not_ready};
 
 /// Options of `list`.
 #[derive(Clone, Debug, Default, Flags)]
@@ -43,13 +44,16 @@ pub(crate) async fn run(session: &Session, options: &List) -> Result<Answer, Fai
         })?;
         return Ok(unproven(&report, session.namespace.as_deref()));
     }
-    let all = identities::list(session).await?;
-    Ok(answer(&all, options.not_ready, Timestamp::now()))
-}
-
-/// Whether pods wait for it, or would.
-fn is_not_ready(identity: &Identity) -> bool {
-    identity.phase().accepts_new_pods() && !identity.is_ready()
+    let now = Timestamp::now();
+    if options.not_ready {
+        let (shown, all) = join(
+            identities::select(session, Which::NotReady),
+            identities::count(session),
+        )
+        .await;
+        return Ok(answer(&shown?, Some(all?), now));
+    }
+    Ok(answer(&identities::list(session).await?, None, now))
 }
 
 /// The row of an identity: namespace, name, user, class, phase, ready, reason, since when.
@@ -75,11 +79,8 @@ fn row(identity: &Identity, now: Timestamp) -> Row {
     ]
 }
 
-fn answer(all: &[Identity], not_ready: bool, now: Timestamp) -> Answer {
-    let shown: Vec<_> = all
-        .iter()
-        .filter(|one| !not_ready || is_not_ready(one))
-        .collect();
+// `of`: how many there are, if these are only those that are not ready.
+fn answer(shown: &[Identity], of: Option<usize>, now: Timestamp) -> Answer {
     let rows: Vec<Row> = shown.iter().map(|one| row(one, now)).collect();
     let head = [
         "NAMESPACE",
@@ -91,9 +92,9 @@ fn answer(all: &[Identity], not_ready: bool, now: Timestamp) -> Answer {
         "REASON",
         "SINCE",
     ];
-    let text = match (rows.as_slice(), not_ready) {
-        ([], true) => format!("not ready: 0 of {}\n", all.len()),
-        ([], false) => "there are no identities\n".to_owned(),
+    let text = match (rows.as_slice(), of) {
+        ([], Some(all)) => format!("not ready: 0 of {all}\n"),
+        ([], None) => "there are no identities\n".to_owned(),
         _ => table(head, &rows),
     };
     let json: Vec<_> = rows
@@ -118,7 +119,7 @@ fn answer(all: &[Identity], not_ready: bool, now: Timestamp) -> Answer {
             .collect(),
         json: json.into(),
         cases: cases.collect(),
-        status: ExitStatus::of(not_ready && !shown.is_empty(), true),
+        status: ExitStatus::of(of.is_some() && !shown.is_empty(), true),
     }
 }
 
@@ -176,16 +177,19 @@ mod tests {
             identity("bob", "Verifying", "False", "Propagating"),
             identity("carol", "Gone", "False", "Offboarded"),
         ];
-        let not_ready = answer(&all, true, now);
+        let (ready, not): (Vec<_>, Vec<_>) =
+            all.iter().cloned().partition(|one| !is_not_ready(one));
+        assert_eq!((ready.len(), not.len()), (2, 1));
+        let not_ready = answer(&not, Some(3), now);
         assert_eq!(not_ready.status, ExitStatus::Found);
         assert_eq!(not_ready.short, "research/mf-bob-aaaaaaaaaaaaaa\n");
-        assert_eq!(answer(&all, false, now).status, ExitStatus::Fine);
-        let fine = answer(&all[..1], true, now);
+        assert_eq!(answer(&all, None, now).status, ExitStatus::Fine);
+        let fine = answer(&[], Some(1), now);
         assert_eq!(
             (fine.status, fine.text.as_str()),
             (ExitStatus::Fine, "not ready: 0 of 1\n")
         );
-        golden::check("list", &answer(&all, false, now));
+        golden::check("list", &answer(&all, None, now));
         golden::check_as("list-not-ready", "list --not-ready", &not_ready);
     }
 

@@ -15,7 +15,8 @@ use super::subject::Subject;
 use super::verify;
 use crate::answer::failure::Failure;
 use crate::cluster::connect::Session;
-use crate::cluster::{identities, rules_of_stack};
+use crate::cluster::identities::{self, Which};
+use crate::cluster::rules_of_stack;
 
 /// How many objects there are at most from a pod to what a person created: pod, Job, JobSet, Workflow, CronWorkflow.
 const MAX_CHAIN: usize = 5;
@@ -94,9 +95,10 @@ pub(super) async fn user(
     };
     let canonical = canonical.map(|user| user.as_str().to_owned());
     let canonical = canonical.unwrap_or_else(|_| name.to_owned());
-    let (all, place) = all_identities(session, namespace, &mut unseen).await?;
-    let own = all.into_iter().filter(|one| one.spec.user == canonical);
+    let which = Which::OfUser(&canonical);
+    let (own, place) = identities_of(session, (namespace, which), &mut unseen).await?;
     let own = own
+        .into_iter()
         .take(MAX_IDENTITIES)
         .map(|one| with_waiting(session, one));
     let own: Result<Vec<_>, _> = join_all(own).await.into_iter().collect();
@@ -129,21 +131,21 @@ fn of_job(rules: &Rules, user: &User, namespace: &str) -> Trace {
     }
 }
 
-/// The identities that the caller may list, and where they are.
-async fn all_identities(
+/// Those that the caller may list, and where they are.
+async fn identities_of(
     session: &Session,
-    namespace: &str,
+    (namespace, which): (&str, Which<'_>),
     unseen: &mut Vec<String>,
 ) -> Result<(Vec<Identity>, String), Failure> {
     let here = |namespace: &str| format!("namespace {namespace}");
-    match identities::list(session).await {
+    match identities::select(session, which).await {
         Err(Failure::Forbidden { what, why }) if session.namespace.is_none() => {
             unseen.push(format!("{what}: {why}"));
             let session = Session {
                 namespace: Some(namespace.to_owned()),
                 ..session.clone()
             };
-            Ok((identities::list(&session).await?, here(namespace)))
+            Ok((identities::select(&session, which).await?, here(namespace)))
         }
         listed => {
             let place = session.namespace.as_deref();

@@ -4,8 +4,9 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 use kube::{
     Api, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{ListParams, Patch, PatchParams},
 };
+use namesake_api::Identity;
 use namesake_api::names::{ADOPT_ANNOTATION, RULES_CONFIG_MAP, STAMP_ANNOTATION, SYSTEM_NAMESPACE};
 use namesake_sandbox::kubernetes::users::{ADMIN, MALLORY};
 use namesake_tests::{
@@ -33,6 +34,17 @@ fn list_shows_the_identities_of_a_namespace_and_those_that_do_not_work() -> Resu
         session(&mallory, &["list", "--not-ready", "-n", &ns.name])
             .await
             .answered(0, &["not ready: 0 of 1"])?;
+        let identities = ns.admin().await?.all::<Identity>();
+        for (selector, found) in [
+            ("status.phase=InUse", 1),
+            ("status.phase!=InUse", 0),
+            ("spec.user=alice@acme.com", 1),
+            ("spec.user=bob@acme.com", 0),
+        ] {
+            let selected = ListParams::default().fields(selector);
+            let selected = identities.list(&selected).await?.items;
+            ensure!(selected.len() == found, "{selector}: {selected:?}");
+        }
         let admin = kubeconfig(&ns, ADMIN);
         let json = session(&admin, &["list", "-o", "json"]).await;
         json.answered(0, &[&name])?;
