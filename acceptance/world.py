@@ -15,7 +15,7 @@ from scrub import Scrubber
 
 WORKLOAD_IDENTITY = "roles/iam.workloadIdentityUser"
 NOT_SIGNED = "signature"
-# Pauses between looks whether a new account is shown.
+# Pauses while waiting until Google shows a new account.
 SECONDS_UNTIL_SHOWN = (1, 2, 4, 8, 15)
 
 
