@@ -16,7 +16,7 @@ need = command -v $(1) >/dev/null || { echo "$(1) is not installed: $(2)" >&2; e
 
 .PHONY: help
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | while IFS=$$'\t' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | while IFS=$$'\t' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
 demo: tools build ## Run stock Metaflow as alice and bob at the same time, and show each task's identity at Google
@@ -30,11 +30,21 @@ sandbox: tools build ## Start the demo's cluster and print how to use it (Ctrl-C
 test: tools go build control-plane ## Run all tests, including those against an API server and Metaflow
 	cargo test --workspace
 
+# Each is a file of sandbox/control-plane.
+VERSIONS := $(patsubst sandbox/control-plane/%.mod,%,$(filter-out %/go.mod,$(wildcard sandbox/control-plane/*.mod)))
+
+.PHONY: versions
+versions: tools go build control-plane ## Run the tests of admission and policies on older versions of Kubernetes (VERSIONS=1.33 for one)
+	for version in $(VERSIONS); do \
+	  $(SANDBOX) build --kubernetes "$$version"; \
+	  KUBEBUILDER_ASSETS="$(CURDIR)/target/control-plane-$$version" cargo test --workspace --test it -- admission:: abuse::guards::; \
+	done
+
 .PHONY: bench
 bench: tools ## Measure rules, patch, webhook, gateway, whole pods, kubectl namesake and scale; writes target/bench/report.json
 	rm -f target/bench/report.json
 	# Everything in one build: with another choice of packages, cargo would compile all dependencies again.
-	cargo build --release --workspace --bins --benches
+	cargo build --release --workspace --bins --bench '*'
 	cargo bench --workspace --bench rules --bench replay --bench mutate --bench load --bench large
 	cargo bench --workspace --bench gateway
 	cargo bench --workspace --bench admission
@@ -43,7 +53,7 @@ bench: tools ## Measure rules, patch, webhook, gateway, whole pods, kubectl name
 
 .PHONY: scale
 scale: tools ## Measure a broker with 50,000 identities and 1,000 new users (NAMESAKE_SCALE=500/20 for a quick run)
-	cargo build --release --workspace --bins --benches
+	cargo build --release --workspace --bins --bench '*'
 	# The API server's heap is 2 GB here. With Go's default, garbage collection would keep both cores busy for seconds.
 	GOGC=300 cargo bench --workspace --bench scale
 
@@ -62,7 +72,7 @@ IMAGE_VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
 IMAGE_PROGRAMS := webhook/namesake-webhook broker/namesake-broker gateway/namesake-gateway cli/kubectl-namesake
 
 .PHONY: images
-images: rust go target/cyclonedx/bin/cargo-cyclonedx target/oci/oras ## Build the images webhook, broker, gateway and cli, each with its SBOM, as OCI layouts in target/images
+images: rust go target/cyclonedx/bin/cargo-cyclonedx target/oci/oras ## Build the images webhook, broker, gateway and cli, each with its SBOM, as OCI layouts in target/images; kubectl namesake for krew in target/archives
 	RUSTFLAGS="$(IMAGE_FLAGS)" cargo build --release --locked --target $(IMAGE_TARGET) --bins \
 	  -p namesake-webhook -p namesake-broker -p namesake-gateway -p namesake-cli -p namesake-images
 	export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); \
@@ -72,7 +82,7 @@ images: rust go target/cyclonedx/bin/cargo-cyclonedx target/oci/oras ## Build th
 	  sed 's|file://$(CURDIR)|file://.|g' "$${program}_bin.cdx.json" > "target/sbom/$${program##*/}.cdx.json"; \
 	done; \
 	rm -f */*_bin.cdx.json; \
-	$(TARGET)/$(IMAGE_TARGET)/release/namesake-images --programs $(TARGET)/$(IMAGE_TARGET)/release --sboms target/sbom --out target/images \
+	$(TARGET)/$(IMAGE_TARGET)/release/namesake-images --programs $(TARGET)/$(IMAGE_TARGET)/release --sboms target/sbom --out target/images --archives target/archives --license LICENSE \
 	  --revision "$$(git rev-parse HEAD)" --created "$$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)"
 
 .PHONY: push
@@ -81,6 +91,10 @@ push: target/oci/oras ## Push the images of `make images` and their SBOMs: REGIS
 	for image in webhook broker gateway cli; do \
 	  target/oci/oras copy --recursive --from-oci-layout "target/images/$$image:$(IMAGE_VERSION)" "$(REGISTRY)/$$image:$(or $(TAG),$(IMAGE_VERSION))"; \
 	done
+
+.PHONY: test-images
+test-images: images target/oci/crane target/oci/krew tools control-plane ## Push the images to a registry on loopback, pull them again, and run their programs; install the plugin with krew
+	cargo test --workspace --test built-images
 
 .PHONY: lint
 lint: rust format clippy deny manifests alerts terraform scripts client ## Run all checks that need no running program
@@ -111,6 +125,12 @@ control-plane: build
 target/oci/oras: sandbox/oci/go.mod
 	cd sandbox/oci && go build -mod=readonly -o ../../target/oci/ oras.land/oras/cmd/oras
 
+target/oci/crane: sandbox/oci/go.mod
+	cd sandbox/oci && go build -mod=readonly -o ../../target/oci/ github.com/google/go-containerregistry/cmd/crane
+
+target/oci/krew: sandbox/oci/krew.mod
+	cd sandbox/oci && go build -mod=readonly -modfile=krew.mod -o ../../target/oci/ sigs.k8s.io/krew/cmd/krew
+
 target/cyclonedx/bin/cargo-cyclonedx:
 	cargo install cargo-cyclonedx --version 0.5.9 --locked --root target/cyclonedx
 
@@ -121,6 +141,8 @@ format:
 .PHONY: clippy
 clippy:
 	cargo clippy --workspace --all-targets -- -D warnings
+	# It is not among the targets of `make test`, and so not among all.
+	cargo clippy --workspace --test built-images -- -D warnings
 
 .PHONY: deny
 deny:

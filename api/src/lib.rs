@@ -11,6 +11,7 @@ mod identity;
 mod mark;
 pub mod names;
 mod phase;
+mod replica;
 mod unproven;
 mod verification;
 
@@ -21,5 +22,6 @@ pub use identity::{
 };
 pub use mark::{MARK_BYTES, Mark, MarkError};
 pub use phase::Phase;
+pub use replica::ReplicaStatus;
 pub use unproven::{UnprovenParent, UnprovenReport};
 pub use verification::{MAX_SIGNED_TEXTS, SignedText, Validity};

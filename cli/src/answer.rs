@@ -67,6 +67,22 @@ impl Answer {
         }
     }
 
+    /// Its test cases. A suite without any would count as success, whatever was found: then the command is the only one.
+    fn cases(&self, command: &str) -> Vec<Case> {
+        if !self.cases.is_empty() {
+            return self.cases.clone();
+        }
+        let all = || self.text.trim_end().to_owned();
+        vec![Case {
+            name: command.to_owned(),
+            found: match self.status {
+                ExitStatus::Found | ExitStatus::Usage => vec![all()],
+                _ => Vec::new(),
+            },
+            skipped: (self.status >= ExitStatus::Incomplete).then(all),
+        }]
+    }
+
     /// The answer in a format, ending with a line break.
     #[must_use]
     pub(crate) fn print(&self, output: Output, command: &str) -> String {
@@ -76,7 +92,7 @@ impl Answer {
             Output::Short => self.short.clone(),
             // It has strings, numbers and lists only, so serialization cannot fail.
             Output::Json => serde_json::to_string_pretty(&self.json).unwrap_or_default(),
-            Output::Junit => junit(command, &self.cases),
+            Output::Junit => junit(command, &self.cases(command)),
         };
         let end = if text.is_empty() || text.ends_with('\n') {
             ""
@@ -137,6 +153,22 @@ mod tests {
             "<skipped message=\"not allowed\"/>",
         ] {
             assert!(xml.contains(part), "{part}\n{xml}");
+        }
+    }
+
+    #[test]
+    fn no_suite_is_empty_and_a_command_that_found_something_has_a_failure() {
+        let xml =
+            |status| Answer::text("2 are left\n".to_owned(), status).print(Output::Junit, "gc");
+        for (status, part) in [
+            (
+                ExitStatus::Fine,
+                "tests=\"1\" skipped=\"0\" errors=\"0\" failures=\"0\"",
+            ),
+            (ExitStatus::Found, "<failure message=\"2 are left\""),
+            (ExitStatus::Incomplete, "<skipped message=\"2 are left\""),
+        ] {
+            assert!(xml(status).contains(part), "{part}\n{}", xml(status));
         }
     }
 }

@@ -21,8 +21,8 @@ use crate::explain::Explain;
 /// Asks an installation of Namesake. Talks to the API server only, with your rights, and changes nothing unless the command's
 /// name says so.
 ///
-/// Exit code 0: fine. 1: something was found. 2: the command line or a file is not valid. 3: something could not be seen or done,
-/// because of missing rights. 4: no API server answers, or it has no Namesake.
+/// Exit code 0: fine. 1: something was found, or what it is about does not exist. 2: the command line or a file is not valid. 3:
+/// something could not be seen or done, such as for missing rights. 4: no API server answers, or it has no Namesake.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "kubectl-namesake", bin_name = "kubectl namesake", version)]
 pub struct Args {

@@ -30,7 +30,7 @@ use rbac::findings::RightsReport;
 use rbac::subject::Trusted;
 pub use rbac::subject::{Subject, Trust};
 use rbac::{accounts, rights};
-pub(crate) use read::{list, read as read_snapshot, unreadable};
+pub(crate) use read::{Part, if_wanted, list, read as read_snapshot, unreadable};
 pub use snapshot::{Account, NamespaceLabels, Read, Snapshot, TokenSecret, Unreadable, Unstamped};
 
 /// Options of the check.
@@ -48,7 +48,8 @@ impl Check {
     /// # Errors
     /// When no API server answers. What the caller is not allowed to read is in the report.
     pub async fn run(&self, client: &Client, namespace: &str) -> anyhow::Result<Report> {
-        Ok(report(&read::read(client, namespace).await?, &self.trust))
+        let snapshot = read::read(client, namespace, &Part::ALL).await?;
+        Ok(report(&snapshot, &self.trust))
     }
 }
 

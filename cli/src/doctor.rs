@@ -10,6 +10,7 @@ mod facts;
 mod judge;
 mod read;
 mod report;
+mod sources;
 
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub struct Doctor {
     /// Check the cluster before the install: only `api-server` and `may-install`
     #[arg(long)]
     pub pre: bool,
-    /// Check again until nothing is found, for at most this long, such as 5m
+    /// Check again until nothing is found and everything is reported, for at most this long, such as 5m
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub wait: Option<Duration>,
     /// Checks to run; several separated by commas [default: all]
@@ -85,11 +86,11 @@ pub(crate) async fn run(
         let again = deadline.is_some_and(|deadline| Instant::now() + PAUSE < deadline);
         match Box::pin(checked(global, options, &selected)).await {
             Ok(checked) => {
-                let answer = report::answer(&checked);
-                if answer.status != ExitStatus::Found || !again {
-                    return Ok(answer);
+                let unsettled = report::unsettled(&checked);
+                if unsettled.is_empty() || !again {
+                    return Ok(report::answer(&checked));
                 }
-                say(console.err, &report::waiting(&checked));
+                say(console.err, &format!("waiting: {}\n", unsettled.join(", ")));
             }
             // Namesake is about to be installed, or the API server about to start.
             Err(failure) if failure.status() == ExitStatus::Unreachable && again => {
@@ -120,10 +121,7 @@ async fn checked(
 ) -> Result<Vec<checks::Checked>, Failure> {
     if options.pre {
         let session = Session::open_without_namesake(global).await?;
-        return Ok(before::checked(
-            &before::read(&session.client).await?,
-            selected,
-        ));
+        return Ok(before::checked(&before::read(&session).await?, selected));
     }
     let session = Session::open(global).await?;
     let facts = read::read(&session, selected).await?;
@@ -150,7 +148,7 @@ mod tests {
             };
             options.selected()
         };
-        assert_eq!(selected(false, &[], &[]).unwrap().len(), 16);
+        assert_eq!(selected(false, &[], &[]).unwrap().len(), 18);
         let both = [Check::Leader, Check::Quota];
         assert_eq!(
             selected(false, &both, &[Check::Quota]),

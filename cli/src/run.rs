@@ -9,9 +9,12 @@ use crate::answer::failure::Failure;
 use crate::answer::{Answer, Output};
 use crate::args::{Args, Command};
 use crate::cluster::connect::Session;
+use crate::cluster::versions;
 use crate::commands::removal::{gc, uninstall};
 use crate::commands::rules::{lint, replay, simulate};
-use crate::commands::{adopt, list, offboard, pages, quota, support_bundle, warm, who};
+use crate::commands::{
+    adopt, kubectl_completion, list, offboard, pages, quota, support_bundle, warm, who,
+};
 use crate::console::{Console, say};
 use crate::{check, doctor, explain};
 
@@ -20,6 +23,14 @@ pub async fn run<T>(words: impl IntoIterator<Item = T>, console: &mut Console<'_
 where
     T: Into<OsString> + Clone,
 {
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    if let Some(words) = kubectl_completion::words_to_complete(&words) {
+        say(
+            console.out,
+            &kubectl_completion::candidates(Args::command(), &words),
+        );
+        return ExitStatus::Fine;
+    }
     let args = match Args::try_parse_from(words) {
         Ok(args) => args,
         Err(error) => {
@@ -56,16 +67,26 @@ async fn answer(args: &Args, console: &mut Console<'_>) -> Result<Answer, Failur
     }
     match &args.command {
         Command::Doctor(options) => doctor::run(&args.global, options, console).await,
-        Command::Check(options) => check::run(&session().await?, options).await,
+        Command::Check(options) => {
+            let session = session().await?;
+            versions::warn(&session, console).await;
+            check::run(&session, options).await
+        }
         Command::Explain(options) => Box::pin(explain::run(&session().await?, options)).await,
-        Command::List(options) => list::run(&session().await?, options).await,
+        Command::List(options) => {
+            let output = args.global.output;
+            list::run(&session().await?, options, output, console).await
+        }
         Command::Lint(options) => lint::run(options, console.input),
         Command::Simulate(options) => simulate::run(&args.global, options, console).await,
         Command::Replay(options) => replay::run(&args.global, options, console).await,
-        Command::Adopt(options) => adopt::run(&session().await?, options, console).await,
+        Command::Adopt(options) => {
+            let output = args.global.output;
+            adopt::run(&session().await?, options, output, console).await
+        }
         Command::Offboard(options) => offboard::run(&session().await?, options).await,
         Command::Return(options) => offboard::run_return(&session().await?, options).await,
-        Command::Warm(options) => warm::run(&args.global, options, console).await,
+        Command::Warm(options) => warm::run(&args.global, options).await,
         Command::Who(options) => who::run(&args.global, options).await,
         Command::Gc(options) => gc::run(&session().await?, options).await,
         Command::Uninstall => uninstall::run(&session().await?).await,

@@ -41,6 +41,16 @@ impl Reason {
         matches!(self.kind(), Kind::Lasting)
     }
 
+    /// The message, cut to this many bytes, with the code at its end: `message (NS1007)`, or `message (NS1007, decision 2b7c41)`.
+    #[must_use]
+    pub fn referenced(self, message: &str, decision: Option<&str>, bytes: usize) -> String {
+        let decision = decision.map_or(String::new(), |id| format!(", decision {id}"));
+        let reference = format!(" ({}{decision})", self.code());
+        let room = bytes.saturating_sub(reference.len());
+        let message = &message[..message.floor_char_boundary(room)];
+        format!("{message}{reference}")
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub const fn is_done(self) -> bool {
@@ -151,6 +161,17 @@ mod tests {
         assert_eq!(
             unknown.to_string(),
             "\"NoMatches\" is not a reason that this version of Namesake knows"
+        );
+    }
+
+    #[test]
+    fn a_reference_is_at_the_end_of_a_message_that_is_cut_between_characters() {
+        let at_most = |bytes| Reason::NoMatch.referenced("no rülé", Some("2b7c41"), bytes);
+        assert_eq!(at_most(99), "no rülé (NS1001, decision 2b7c41)");
+        assert_eq!(at_most(34), "no rül (NS1001, decision 2b7c41)");
+        assert_eq!(
+            Reason::NoMatch.referenced("no rule", None, 99),
+            "no rule (NS1001)"
         );
     }
 

@@ -11,7 +11,8 @@ use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 /// Columns of a PEM file.
 const PEM_COLUMNS: usize = 64;
 
-/// Without this file glibc asks DNS before it reads `/etc/hosts`, where Kubernetes writes the pod's own name and its `hostAliases`.
+/// `/etc/hosts` first, where Kubernetes writes the pod's own name and its `hostAliases`. Without this file, some versions of
+/// glibc ask DNS first, and which one is linked depends on the machine that builds.
 const NAMES: &[u8] = b"hosts: files dns\n";
 
 /// A layer before compression.
@@ -50,7 +51,7 @@ pub(crate) fn compressed(archive: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Adds a folder, or a file with its mode.
-fn add(
+pub(crate) fn add(
     to: &mut Builder<Vec<u8>>,
     path: &str,
     file: Option<(&[u8], u32)>,

@@ -8,17 +8,22 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use namesake_images::image::{Contents, MAX_BYTES, write};
+use namesake_images::{
+    image::{Contents, MAX_BYTES, write},
+    plugin::{self, ARCHIVE, Plugin},
+    program,
+};
 
 /// The images, and the program in each.
 const IMAGES: [(&str, &str); 4] = [
     ("webhook", "namesake-webhook"),
     ("broker", "namesake-broker"),
     ("gateway", "namesake-gateway"),
-    ("cli", "kubectl-namesake"),
+    ("cli", plugin::PROGRAM),
 ];
 
-/// Writes each image, with its SBOM, as an OCI image layout, and prints a table. `make images` runs it.
+/// Writes each image, with its SBOM, as an OCI image layout, and the archive of kubectl namesake with its manifest for krew, and
+/// prints a table. `make images` runs it.
 #[derive(Debug, Parser)]
 #[command(name = "namesake-images", version)]
 struct Cli {
@@ -31,6 +36,12 @@ struct Cli {
     /// The folder of the layouts: webhook, broker, gateway and cli.
     #[arg(long)]
     out: PathBuf,
+    /// The folder of the archive of kubectl namesake.
+    #[arg(long)]
+    archives: PathBuf,
+    /// The license, for the archive.
+    #[arg(long)]
+    license: PathBuf,
     /// The commit that the programs were built from.
     #[arg(long)]
     revision: String,
@@ -46,11 +57,14 @@ fn main() -> Result<()> {
     let cli = Cli::parse();
     let mut out = std::io::stdout().lock();
     writeln!(out, "{:8} {:>7}  {:71}  sbom", "image", "MB", "digest")?;
-    for (image, program) in IMAGES {
+    for (image, name) in IMAGES {
+        let path = cli.programs.join(name);
+        let binary = read(&path)?;
+        program::check(&path.display().to_string(), &binary)?;
         let contents = Contents {
-            program,
-            binary: &read(&cli.programs.join(program))?,
-            sbom: &read(&cli.sboms.join(format!("{program}.cdx.json")))?,
+            program: name,
+            binary: &binary,
+            sbom: &read(&cli.sboms.join(format!("{name}.cdx.json")))?,
             version: env!("CARGO_PKG_VERSION"),
             revision: &cli.revision,
             created: (cli.seconds, &cli.created),
@@ -64,10 +78,18 @@ fn main() -> Result<()> {
         )?;
         ensure!(
             written.bytes <= MAX_BYTES,
-            "image {image} has {} bytes compressed, more than {MAX_BYTES}: find what made {program} larger",
+            "image {image} has {} bytes compressed, more than {MAX_BYTES}: find what made {name} larger",
             written.bytes
         );
     }
+    let plugin = Plugin {
+        binary: &read(&cli.programs.join(plugin::PROGRAM))?,
+        license: &read(&cli.license)?,
+        version: env!("CARGO_PKG_VERSION"),
+        seconds: cli.seconds,
+    };
+    let digest = plugin::write(&plugin, &cli.archives)?;
+    writeln!(out, "{ARCHIVE}: {digest}")?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use flate2::read::GzDecoder;
 use namesake_images::{
     image::{Contents, SBOM_TYPE, USER, Written, write},
     layout::digest,
+    plugin::{self, ARCHIVE, MANIFEST, PROGRAM, Plugin},
 };
 use serde_json::Value;
 
@@ -103,4 +104,33 @@ fn the_sbom_refers_to_its_image() {
         blob(folder.path(), &sbom["layers"][0]["digest"]),
         CONTENTS.sbom
     );
+}
+
+#[test]
+fn the_archive_of_the_plugin_is_the_one_that_its_manifest_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = Plugin {
+        binary: b"a program",
+        license: b"a license",
+        version: "1.2.3",
+        seconds: 1_700_000_000,
+    };
+    let written = plugin::write(&plugin, folder.path()).unwrap();
+    let archive = fs::read(folder.path().join(ARCHIVE)).unwrap();
+    assert_eq!(written, digest(&archive));
+    let manifest = fs::read_to_string(folder.path().join(MANIFEST)).unwrap();
+    let manifest: Value = serde_saphyr::from_str(&manifest).unwrap();
+    assert_eq!(manifest["spec"]["version"], "v1.2.3");
+    let platform = &manifest["spec"]["platforms"][0];
+    assert_eq!(
+        format!("sha256:{}", platform["sha256"].as_str().unwrap()),
+        written
+    );
+    assert!(platform["uri"].as_str().unwrap().ends_with(ARCHIVE));
+    let mut tar = tar::Archive::new(GzDecoder::new(archive.as_slice()));
+    let names = tar
+        .entries()
+        .unwrap()
+        .map(|entry| entry.unwrap().path().unwrap().display().to_string());
+    assert_eq!(names.collect::<Vec<_>>(), ["LICENSE", PROGRAM]);
 }

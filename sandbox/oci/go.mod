@@ -1,4 +1,4 @@
-// oras, which pushes images with their SBOMs, and crane, which serves a registry to try that.
+// oras, which pushes images with their SBOMs, and crane, which serves a registry to try that. krew.mod has krew.
 module namesake.dev/sandbox/oci
 
 go 1.26.7

@@ -18,7 +18,9 @@ use crate::{
         argo::ArgoPrograms,
         users::{ADMIN, ALICE, BOB},
     },
-    programs::{google_schema::GoogleSchema, helm, promtool, tofu::TofuPrograms},
+    programs::{
+        google_schema::GoogleSchema, helm, kubernetes::versions, promtool, tofu::TofuPrograms,
+    },
     sandbox::{self, Options, Sandbox},
 };
 
@@ -49,7 +51,10 @@ pub fn run(cli: &Cli) -> ExitCode {
             Command::ControlPlane(args) => {
                 with_folder(args.keep, async |folder| control_plane(folder, args).await).await
             }
-            Command::Build => build().await,
+            Command::Build(args) => match args.kubernetes.clone() {
+                Some(version) => build_version(version).await,
+                None => build().await,
+            },
         }
     });
     // An interrupted build may still run in a thread that nothing waits for.
@@ -77,6 +82,19 @@ async fn build() -> ExitCode {
                 tofu.tofu().display(),
                 python.bin().display()
             ));
+            ExitCode::SUCCESS
+        }
+        Ok(Err(error)) | Err(error) => failed(&error),
+    }
+}
+
+async fn build_version(version: String) -> ExitCode {
+    let built = tokio::task::spawn_blocking(move || {
+        versions::find_or_build(&version, &mut |line| say(line))
+    });
+    match built.await.context("the build was interrupted") {
+        Ok(Ok(binaries)) => {
+            say(&format!("built: {}", binaries.folder().display()));
             ExitCode::SUCCESS
         }
         Ok(Err(error)) | Err(error) => failed(&error),

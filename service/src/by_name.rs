@@ -6,6 +6,9 @@ use parking_lot::RwLock;
 
 type Names<T> = HashMap<Box<str>, T>;
 
+/// Namespace and name of an object.
+pub type NamespaceAndName = (Box<str>, Box<str>);
+
 /// The objects of one kind that a watch has seen, by namespace and name.
 #[derive(Debug)]
 pub struct ByName<T>(RwLock<HashMap<Box<str>, Names<T>>>);
@@ -54,10 +57,10 @@ impl<T> ByName<T> {
     }
 
     /// Removes all that a complete list does not contain.
-    pub fn keep_only(&self, listed: &HashSet<(String, String)>) {
+    pub fn keep_only(&self, listed: &HashSet<NamespaceAndName>) {
         let mut all = self.0.write();
         for (namespace, names) in all.iter_mut() {
-            names.retain(|name, _| listed.contains(&(namespace.to_string(), name.to_string())));
+            names.retain(|name, _| listed.contains(&(namespace.clone(), name.clone())));
         }
         all.retain(|_, names| !names.is_empty());
     }
@@ -100,7 +103,7 @@ mod tests {
                 .then(|| format!("{namespace}/{name}"))
         });
         assert_eq!(bobs, ["prod/mf-b"]);
-        all.keep_only(&HashSet::from([("prod".to_owned(), "mf-b".to_owned())]));
+        all.keep_only(&HashSet::from([("prod".into(), "mf-b".into())]));
         assert_eq!((all.get("research", "mf-a"), all.len()), (None, 1));
         all.delete("prod", "mf-b");
         assert!(all.is_empty());

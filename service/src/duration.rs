@@ -9,8 +9,11 @@ use jiff::SignedDuration;
 /// # Errors
 /// A text that is not a duration with its unit, or a negative one.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let invalid =
-        || format!("{text:?} is not a duration: write a positive number with its unit, such as 6s");
+    let invalid = || {
+        format!(
+            "{text:?} is not a duration: write a number of at least 0 with its unit, such as 6s"
+        )
+    };
     let duration: SignedDuration = text.parse().map_err(|_| invalid())?;
     Duration::try_from(duration).map_err(|_| invalid())
 }

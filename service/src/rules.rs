@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use namesake_api::names::{RULES_KEY, RULES_KEY_SUFFIX};
-use namesake_core::{Rules, RulesErrors, Source};
+use namesake_core::{Problem, Rules, RulesErrors, Source};
 
 /// Files of rules: key of the ConfigMap to text.
 pub type RulesFiles = BTreeMap<String, String>;
@@ -31,6 +31,49 @@ pub fn parse_rules(files: &RulesFiles) -> Result<Rules, RulesErrors> {
     Rules::parse(&sources)
 }
 
+/// Why an edit of the rules is rejected.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesRejection {
+    /// They are not valid.
+    #[error("{0}")]
+    Invalid(RulesErrors),
+    /// They are valid, and fail tests that they have about themselves.
+    #[error("these rules fail {} of their own {tests} tests:\n{failed}", .failed.problems.len())]
+    FailedTests {
+        /// What each of these tests found.
+        failed: RulesErrors,
+        /// How many tests there are.
+        tests: usize,
+    },
+}
+
+impl RulesRejection {
+    /// The problems, at least one.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Invalid(errors) | Self::FailedTests { failed: errors, .. } => &errors.problems,
+        }
+    }
+}
+
+/// Parses files of rules, and runs the tests that they have about themselves. Every program that puts an edit in force checks it with
+/// this; rules that were accepted before are only parsed.
+///
+/// # Errors
+/// All problems, or all tests that fail.
+pub fn parse_and_test_rules(files: &RulesFiles) -> Result<Rules, RulesRejection> {
+    let rules = parse_rules(files).map_err(RulesRejection::Invalid)?;
+    let problems = rules.failed_tests();
+    if problems.is_empty() {
+        return Ok(rules);
+    }
+    Err(RulesRejection::FailedTests {
+        failed: RulesErrors { problems },
+        tests: rules.count_tests(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +91,27 @@ mod tests {
         let errors = parse_rules(&files).unwrap_err().to_string();
         let place = |file: &str| errors.find(&format!("{file}:")).unwrap();
         assert!(place("rules.yaml") < place("pins.yaml"), "{errors}");
+    }
+
+    #[test]
+    fn rules_that_fail_their_own_tests_are_rejected_with_the_place_of_each() {
+        let files = |expect: &str| {
+            let text = format!(
+                "apiVersion: namesake.dev/v1alpha1\nkind: MappingRules\nstack: prod\n\
+                 cluster: projects/acme/locations/us-central1/clusters/ml\nnoMatch: deny\n\
+                 tests:\n- {{as: alice@acme.com, in: research, expect: {expect}}}\n"
+            );
+            RulesFiles::from([(RULES_KEY.to_owned(), text)])
+        };
+        let rejection = parse_and_test_rules(&files("keep")).unwrap_err();
+        let text = rejection.to_string();
+        assert!(
+            text.starts_with("these rules fail 1 of their own 1 tests:\nrules.yaml:7:"),
+            "{text}"
+        );
+        assert_eq!(rejection.problems().len(), 1);
+        parse_and_test_rules(&files("{refused: UnknownRequester}")).unwrap();
+        let invalid = parse_and_test_rules(&files("[")).unwrap_err();
+        assert!(matches!(invalid, RulesRejection::Invalid(_)), "{invalid}");
     }
 }

@@ -1,4 +1,4 @@
-//! The rules in force: the current ones, or the last that were accepted while the current ones are not valid.
+//! The rules in force: the current ones, or the last that were accepted while the current ones are not valid or fail their own tests.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use namesake_core::Rules;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::rules::{RulesFiles, parse_rules};
+use crate::rules::{RulesFiles, parse_and_test_rules, parse_rules};
 
 /// The effect of a new version of the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum RulesEffect {
     },
     /// The file has no effect now.
     Ignored,
-    /// The current rules are not valid.
+    /// The current rules are not valid, or fail their own tests.
     Invalid {
         /// Every problem, one per line.
         problems: String,
@@ -97,12 +97,12 @@ impl RulesInForce {
         let problems = match &versions.current {
             None => return RulesEffect::Ignored,
             Some(None) => "the ConfigMap of rules is missing".to_owned(),
-            Some(Some(files)) => match parse_rules(files) {
+            Some(Some(files)) => match parse_and_test_rules(files) {
                 Ok(rules) => {
                     versions.from_current = true;
                     return self.put(rules);
                 }
-                Err(errors) => errors.to_string(),
+                Err(rejection) => rejection.to_string(),
             },
         };
         if !versions.from_current
@@ -175,6 +175,28 @@ mod tests {
             rules.set_current(files(VALID)),
             RulesEffect::InForce { new: false, .. }
         ));
+    }
+
+    #[test]
+    fn an_edit_that_fails_its_own_tests_leaves_the_rules_in_force() {
+        let rules = RulesInForce::default();
+        rules.set_current(files(VALID));
+        let test = "tests:\n- {as: alice@acme.com, in: research, expect: {identity: research}}\n";
+        let failing = other() + test;
+        let effect = rules.set_current(files(&failing));
+        let RulesEffect::Invalid { problems, in_force } = effect else {
+            panic!("in force: {effect:?}");
+        };
+        assert!(problems.contains("rules.yaml:7:"), "{problems}");
+        assert_eq!(
+            in_force.as_deref(),
+            rules.get().as_deref().map(Rules::revision)
+        );
+        // What was accepted before this version ran tests stays in force after a restart.
+        let restarted = RulesInForce::default();
+        restarted.set_current(files(&failing));
+        restarted.set_accepted(files(&failing));
+        assert!(restarted.get().is_some());
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn log(effect: &RulesEffect) {
         RulesEffect::Invalid { problems, in_force } => tracing::error!(
             problems,
             in_force,
-            "the current rules are not valid; the last accepted ones stay in force"
+            "the current rules are not valid, or fail their own tests; the last accepted ones stay in force"
         ),
     }
 }

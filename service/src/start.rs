@@ -1,13 +1,19 @@
-//! What a program does before it serves.
+//! What a program does before it serves, and how it serves its metrics.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::LogFormat;
+
+/// How long a connection may stay without any request: clients that hold connections must not exhaust a server.
+pub const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Starts the log of the process, on standard output.
 ///
@@ -73,4 +79,19 @@ pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
         cancel.cancel();
     });
     Ok(token)
+}
+
+/// Serves the metrics port, over HTTP, while it is polled.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn serve_metrics(
+    listener: TcpListener,
+    routes: Router,
+) -> io::Result<impl Future<Output = io::Result<()>>> {
+    listener.set_nonblocking(true)?;
+    let server = axum_server::from_tcp(listener)?
+        .http1_only()
+        .first_request_timeout(FIRST_REQUEST_TIMEOUT);
+    Ok(server.serve(routes.into_make_service()))
 }

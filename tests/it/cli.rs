@@ -2,9 +2,11 @@
 
 mod check;
 mod commands;
-mod connection;
+mod completion;
+pub(crate) mod connection;
 mod doctor;
 mod edits;
 mod explain;
 mod leftovers;
+mod uninstall;
 mod who;

@@ -1,4 +1,4 @@
-//! The only integration test binary: Namesake with a real API server and an emulated Google, on loopback.
+//! The only binary of cluster tests: Namesake with a real API server and an emulated Google, on loopback.
 
 mod abuse;
 mod admission;

@@ -8,6 +8,7 @@ mod admission;
 mod argo;
 mod early;
 mod epoch;
+mod find_identity;
 mod find_parent;
 mod guard;
 mod identity;
@@ -115,8 +116,8 @@ pub async fn admit(
         }
         Webhook::Mutate | Webhook::MutateLabels | Webhook::MutateNamespaces | Webhook::Validate => {
             match review::parse::<Object<'_>>(body) {
-                Ok(request) => call.about_object(&request, body).await,
-                Err(Malformed::Json(error)) => call.about_unreadable(body, &error),
+                Ok(request) => call.admit_object(&request, body).await,
+                Err(Malformed::Json(error)) => call.refuse_unreadable(body, &error),
                 Err(malformed) => Err(malformed),
             }
         }
@@ -137,7 +138,7 @@ impl Call<'_> {
         Ok(verdict.review(&subject)?)
     }
 
-    async fn about_object(&self, request: &Request<'_>, body: &[u8]) -> Result<Vec<u8>, Malformed> {
+    async fn admit_object(&self, request: &Request<'_>, body: &[u8]) -> Result<Vec<u8>, Malformed> {
         let about = (
             request,
             request.object.as_ref().map(|object| &object.metadata),
@@ -149,7 +150,7 @@ impl Call<'_> {
             return self.answer(
                 "Namespace",
                 about,
-                &opted_in(self.rules.as_deref(), request),
+                &admit_namespace(self.rules.as_deref(), request),
             );
         }
         if self.webhook == Webhook::Mutate && task_result::is_created(request) {
@@ -157,7 +158,7 @@ impl Call<'_> {
             return self.answer("argoproj.io/WorkflowTaskResult", about, &verdict);
         }
         if self.webhook == Webhook::Mutate && verify::is_question(request) {
-            return self.answer("batch/Job", about, &self.verify(request));
+            return self.answer("batch/Job", about, &self.verify(request).await);
         }
         if is_mirror_pod(request) {
             let facts = Facts::of_requester(&request.user_info.username, Outcome::Kept);
@@ -175,24 +176,21 @@ impl Call<'_> {
     }
 
     // Tells somebody whether signed texts are valid.
-    fn verify(&self, request: &Request<'_>) -> Verdict {
-        let context =
-            admission::context(self, request).and_then(|context| match context.epoch.is_empty() {
-                true => Err(admission::not_opted_in(
-                    self.state,
-                    &context,
-                    &request.namespace,
-                )),
-                false => Ok(context),
-            });
-        match context {
+    async fn verify(&self, request: &Request<'_>) -> Verdict {
+        let refuse = |refused| Verdict::refuse(refused, admission::facts(request));
+        match admission::context(self, request).await {
+            Ok(context) if context.epoch.is_empty() => refuse(admission::not_opted_in(
+                self.state,
+                &context,
+                &request.namespace,
+            )),
             Ok(context) => verify::answer(&context, request),
-            Err(refused) => Verdict::refuse(refused, admission::facts(request)),
+            Err(refused) => refuse(refused),
         }
     }
 
     // An object that cannot be read is refused with what is wrong with it; a body that is not a review is malformed.
-    fn about_unreadable(
+    fn refuse_unreadable(
         &self,
         body: &[u8],
         error: &serde_json::Error,
@@ -216,7 +214,7 @@ impl Call<'_> {
     ) -> Decided {
         let refuse = |refused| (refused, admission::facts(request));
         let (kind, object) = subject(kind, request).map_err(refuse)?;
-        let context = admission::context(self, request).map_err(refuse)?;
+        let context = admission::context(self, request).await.map_err(refuse)?;
         let effects = match (mode, request.is_dry_run()) {
             (Mode::Shadow, _) | (_, true) => Effects::None,
             (Mode::Enforce | Mode::Off, false) => Effects::Apply,
@@ -270,7 +268,7 @@ impl Call<'_> {
 }
 
 // The verdict about a namespace: it gets a new epoch when it is opted in.
-fn opted_in(rules: Option<&Rules>, request: &Request<'_>) -> Verdict {
+fn admit_namespace(rules: Option<&Rules>, request: &Request<'_>) -> Verdict {
     match epoch::generate() {
         Ok(epoch) => opt_in::write_epoch(request, rules, &epoch),
         Err(refused) => Verdict::refuse(refused, admission::facts(request)),

@@ -2,7 +2,6 @@
 
 pub(crate) mod args;
 mod report;
-mod revision;
 pub(crate) mod run;
 
 use std::sync::Arc;
@@ -11,7 +10,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State as Extract};
-use axum::http::{Extensions, HeaderName, StatusCode, header};
+use axum::http::{Extensions, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum_server::tls::TlsInfo;
@@ -69,11 +69,28 @@ pub fn app_for(state: Arc<State>, clients: AllowedClients) -> Router {
         .route(names::GUARD_PATH, review(Webhook::Guard))
         .route(names::HEALTH_PATH, get(|| async { "ok\n" }))
         .route(names::READY_PATH, get(ready))
+        .layer(map_response_with_state(
+            Arc::clone(&state),
+            close_while_shutting_down,
+        ))
         .with_state(Server {
             state,
             slots,
             clients,
         })
+}
+
+// While this replica shuts down, each answer ends its connection, and the API server opens the next one to another replica. An open
+// connection would be closed at the end, perhaps while a review is on its way; the API server does not send a review again.
+async fn close_while_shutting_down(
+    Extract(state): Extract<Arc<State>>,
+    mut answer: Response,
+) -> Response {
+    if state.synced.shutting_down.is_set() {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+    }
+    answer
 }
 
 /// The routes of the metrics port, which others than the API server may reach: nothing here decides anything.

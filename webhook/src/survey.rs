@@ -26,6 +26,25 @@ pub struct Survey {
     pub keys: BTreeMap<String, usize>,
 }
 
+/// What the stamps of a namespace are checked by.
+fn context(
+    state: &State,
+    rules: &Arc<Rules>,
+    keys: &Arc<KeyRing>,
+    namespace: &str,
+) -> AdmissionContext {
+    let opted_in = state.namespaces.get(namespace, rules.stack());
+    AdmissionContext {
+        decides_last: false,
+        rules: Arc::clone(rules),
+        keys: Arc::clone(keys),
+        now: state.now(),
+        epoch: opted_in.map(|opted_in| opted_in.epoch).unwrap_or_default(),
+        is_inside: false,
+        acts_for: None,
+    }
+}
+
 impl Survey {
     /// Reads the stamp of every parent in memory.
     #[must_use]
@@ -36,16 +55,7 @@ impl Survey {
         };
         survey.keys = keys.ids().map(|id| (id.to_owned(), 0)).collect();
         for namespace in state.namespaces.of_stack(rules.stack()) {
-            let opted_in = state.namespaces.get(&namespace, rules.stack());
-            let context = AdmissionContext {
-                decides_last: false,
-                rules: rules.clone(),
-                keys: keys.clone(),
-                now: state.now(),
-                epoch: opted_in.map(|n| n.epoch).unwrap_or_default(),
-                is_inside: false,
-                acts_for: None,
-            };
+            let context = context(state, &rules, &keys, &namespace);
             survey.add_namespace(state, &context, &namespace);
         }
         survey.unproven.sort();
@@ -122,16 +132,7 @@ pub(crate) fn count_edit(state: &State, old: &Arc<Rules>, new: &Rules) -> EditCo
         return counts;
     };
     for namespace in state.namespaces.of_stack(old.stack()) {
-        let opted_in = state.namespaces.get(&namespace, old.stack());
-        let context = AdmissionContext {
-            decides_last: false,
-            rules: Arc::clone(old),
-            keys: Arc::clone(&keys),
-            now: state.now(),
-            epoch: opted_in.map(|opted_in| opted_in.epoch).unwrap_or_default(),
-            is_inside: false,
-            acts_for: None,
-        };
+        let context = context(state, old, &keys, &namespace);
         for (uid, parent) in state.parents.of(&namespace) {
             let stamp = stamp::of_known(&context, &namespace, &uid, &parent);
             let effect = stamp

@@ -26,9 +26,9 @@ pub const ENV_POLICY_BYTES: &str = "NAMESAKE_POLICY_BYTES";
 /// Default of [`ENV_POLICY_BYTES`]; documented as "a few tens of KB".
 pub const POLICY_BYTES: usize = 64 * 1024;
 /// Verifications that run at the same time; each holds a token of its identity for some seconds.
-pub const ENV_PROOFS_AT_ONCE: &str = "NAMESAKE_PROOFS_AT_ONCE";
-/// Default of [`ENV_PROOFS_AT_ONCE`].
-pub const PROOFS_AT_ONCE: u16 = 32;
+pub const ENV_VERIFICATIONS_AT_ONCE: &str = "NAMESAKE_VERIFICATIONS_AT_ONCE";
+/// Default of [`ENV_VERIFICATIONS_AT_ONCE`].
+pub const VERIFICATIONS_AT_ONCE: u16 = 32;
 /// How long the disabled GSA of an offboarded user is kept before it is deleted.
 pub const ENV_OFFBOARDING_GRACE: &str = "NAMESAKE_OFFBOARDING_GRACE";
 /// Default of [`ENV_OFFBOARDING_GRACE`].
@@ -72,4 +72,4 @@ pub const SERVICE_ACCOUNTS_PER_CLUSTER: u64 = 3_000;
 /// Members that an IAM policy can have, each occurrence counted, as Google documents it.
 pub const POLICY_PRINCIPALS: usize = 1_500;
 /// Reads of Google in a minute for the detection of drift; Google allows 6,000 reads of IAM by default.
-pub const LOOK_READS_PER_MINUTE: u32 = 600;
+pub const DRIFT_READS_PER_MINUTE: u32 = 600;

@@ -55,10 +55,32 @@ pub const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY`] on what we manage.
 pub const MANAGED_BY_VALUE: &str = "namesake";
+/// Label with the name of a program, on its Deployment and pods.
+pub const NAME_LABEL: &str = "app.kubernetes.io/name";
+/// Kubernetes' label of each namespace with its name.
+pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
+/// GKE's label of nodes on which pods reach a metadata server, and so have an identity of their own; its value is `true`.
+pub const GKE_METADATA_SERVER_LABEL: &str = "iam.gke.io/gke-metadata-server-enabled";
+/// Argo's label on pods and results: the Workflow that they belong to. Argo finds both by it.
+pub const ARGO_WORKFLOW_LABEL: &str = "workflows.argoproj.io/workflow";
+/// Argo's annotation on pods: the id of the node that they run.
+pub const ARGO_NODE_ID_ANNOTATION: &str = "workflows.argoproj.io/node-id";
+/// Argo's annotation on pods: the name of that node.
+pub const ARGO_NODE_NAME_ANNOTATION: &str = "workflows.argoproj.io/node-name";
+/// Prefix of Argo's annotations on pods that say by which command Argo stops a container.
+pub const ARGO_KILL_COMMAND_PREFIX: &str = "workflows.argoproj.io/kill-cmd-";
+/// Label of our objects with the name of the stack.
+pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+/// Helm's annotation on what it installed: the name of the release.
+pub const HELM_RELEASE_ANNOTATION: &str = "meta.helm.sh/release-name";
 /// Annotation on the accepted rules: 12 hex digits of their revision.
 pub const RULES_REVISION_ANNOTATION: &str = "namesake.dev/rules-revision";
+/// Annotation on the ConfigMap [`super::QUOTA_CONFIG_MAP`]: when the broker wrote it, in RFC 3339.
+pub const REPORTED_AT_ANNOTATION: &str = "namesake.dev/reported-at";
 /// Prefix of the annotations of [`replica_annotation`].
 const REPLICA_PREFIX: &str = "replica.namesake.dev/";
+/// Prefix of the annotations of [`replica_status_annotation`].
+const REPLICA_STATUS_PREFIX: &str = "replica-status.namesake.dev/";
 /// Longest name in the key of an annotation.
 const MAX_ANNOTATION_NAME: usize = 63;
 /// Annotation on the Secret of stamp keys: the id of the key that signs. Every id in the Secret verifies.
@@ -68,9 +90,20 @@ pub const CURRENT_KEY_ANNOTATION: &str = "namesake.dev/current-key";
 /// key of a pod with a long name has its end, which distinguishes pods.
 #[must_use]
 pub fn replica_annotation(pod: &str) -> String {
+    format!("{REPLICA_PREFIX}{}", end_of_name(pod))
+}
+
+/// Annotation on [`super::UNPROVEN_CONFIG_MAP`] of a replica of the webhook, and on [`super::QUOTA_CONFIG_MAP`] of one of the broker:
+/// its [`crate::ReplicaStatus`].
+#[must_use]
+pub fn replica_status_annotation(pod: &str) -> String {
+    format!("{REPLICA_STATUS_PREFIX}{}", end_of_name(pod))
+}
+
+fn end_of_name(pod: &str) -> &str {
     let end = pod.len().saturating_sub(MAX_ANNOTATION_NAME);
     let name = pod.get(end..).unwrap_or(pod);
-    format!("{REPLICA_PREFIX}{}", name.trim_start_matches(['-', '.']))
+    name.trim_start_matches(['-', '.'])
 }
 
 #[cfg(test)]

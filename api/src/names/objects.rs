@@ -17,6 +17,11 @@ pub const ACCEPTED_RULES_CONFIG_MAP: &str = "namesake-accepted-rules";
 pub const QUOTA_CONFIG_MAP: &str = "namesake-quota";
 /// First part of the keys of that ConfigMap under which the broker reports which permissions at Google it lacks.
 pub const QUOTA_RIGHTS_KIND: &str = "rights";
+/// First part of the keys of that ConfigMap under which the broker lists the Google service accounts of a project that have this
+/// stack's mark and belong to no Identity: one e-mail address in each line, or [`NO_GARBAGE`].
+pub const QUOTA_GARBAGE_KIND: &str = "garbage";
+/// Value of such a key if there are none.
+pub const NO_GARBAGE: &str = "none";
 /// ConfigMap in which the webhook lists the parents without a proven requester.
 pub const UNPROVEN_CONFIG_MAP: &str = "namesake-unproven";
 /// Secret of the certificate authority (`tls.crt`, `tls.key`, type `kubernetes.io/tls`).

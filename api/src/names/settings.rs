@@ -32,6 +32,8 @@ pub const UPKEEP: &str = "60s";
 pub const ENV_TLS_NAMES: &str = "NAMESAKE_TLS_NAMES";
 /// Variable of the webhook with the MutatingWebhookConfigurations that may change pods after it.
 pub const ENV_TRUSTED_WEBHOOKS: &str = "NAMESAKE_TRUSTED_WEBHOOKS";
+/// File of the webhook with the certificate authorities of the API server's client certificate.
+pub const ENV_CLIENT_CA_FILE: &str = "NAMESAKE_CLIENT_CA_FILE";
 /// Filter of the log, in the form of `tracing_subscriber::EnvFilter`.
 pub const ENV_LOG: &str = "NAMESAKE_LOG";
 /// Default of [`ENV_LOG`].

@@ -106,12 +106,7 @@ impl From<Refusal> for ApiError {
 
 impl From<EnsureError> for ApiError {
     fn from(error: EnsureError) -> Self {
-        let reason = match error {
-            EnsureError::Mark(_) => Reason::Conflict,
-            EnsureError::Random | EnsureError::Kube { .. } => Reason::ApiServerUnavailable,
-            _ => error.reason(),
-        };
-        Self::new(reason, error.to_string())
+        Self::new(error.reason(), error.to_string())
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn provision(
         Some(existing) => existing,
         None => {
             check_rate_limit(broker, &request.user)?;
-            match ensure::create_identity(client, namespace, name, &derived.spec).await? {
+            match create_to_the_end(broker, namespace, name, &derived.spec).await? {
                 Ensured::Created(identity, account) => {
                     return Ok(answer_created(broker, *identity, &account));
                 }
@@ -68,6 +68,24 @@ pub(super) async fn provision(
         name: derived.name,
         service_account_uid: uid,
     })
+}
+
+/// Creates Identity and KSA in a task of its own: a caller that stops waiting must not leave one without the other.
+async fn create_to_the_end(
+    broker: &Broker,
+    namespace: &str,
+    name: &str,
+    spec: &IdentitySpec,
+) -> Result<Ensured> {
+    let (client, namespace) = (broker.client.clone(), namespace.to_owned());
+    let (name, spec) = (name.to_owned(), spec.clone());
+    let creation = async move { ensure::create_identity(&client, &namespace, &name, &spec).await };
+    match broker.background.spawn(creation).await {
+        Ok(created) => Ok(created?),
+        Err(_) => Err(ApiError::api_server_unavailable(
+            "the creation was interrupted: try again",
+        )),
+    }
 }
 
 /// Checks that an existing Identity serves, and gives it the spec that the rules derive today. It is read again when another
@@ -147,14 +165,18 @@ fn check_serves(broker: &Broker, rules: &Rules, identity: &Identity) -> Result<(
         UserStatus::Active => phase::recently_offboarded(identity, undo, broker.now()),
         UserStatus::Offboarded => false,
     };
-    let reason = match identity.phase() {
-        Phase::Suspended => Reason::Suspended,
-        _ if identity.spec.suspended => Reason::Suspended,
-        Phase::Offboarding | Phase::Gone if !is_back => Reason::PreviouslyOffboarded,
+    let (reason, phase) = match identity.phase() {
+        phase if identity.spec.suspended || phase == Phase::Suspended => {
+            (Reason::Suspended, Phase::Suspended)
+        }
+        gone @ (Phase::Offboarding | Phase::Gone) if !is_back => {
+            (Reason::PreviouslyOffboarded, gone)
+        }
         _ => return Ok(()),
     };
-    let why = phase::refusal(identity.phase()).or_else(|| phase::refusal(Phase::Suspended));
-    let why = why.map(|finding| finding.message).unwrap_or_default();
+    let why = phase::refusal(phase)
+        .map(|finding| finding.message)
+        .unwrap_or_default();
     let message = format!("identity {}: {why}", identity.name_any());
     Err(ApiError::new(reason, message))
 }

@@ -43,8 +43,8 @@ impl ClusterId {
         self.0.store(Some(Arc::new(issuer.to_owned())));
     }
 
-    /// Whether this is known to be another cluster than `cluster`. While the issuer is not known, the proof of each identity
-    /// finds it out.
+    /// Whether this is known to be another cluster than `cluster`. While the issuer is not known, the verification of each
+    /// identity finds it out.
     #[must_use]
     pub fn differs_from(&self, cluster: &str) -> bool {
         let issuer = self.0.load();

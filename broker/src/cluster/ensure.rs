@@ -67,8 +67,8 @@ pub enum Ensured {
 /// controller sets the owner.
 ///
 /// # Errors
-/// When another object has the name, or the API server refuses. No KSA stays behind without its Identity, unless the broker is
-/// killed at that moment: then the garbage collector deletes it.
+/// When another object has the name, or the API server refuses. No KSA stays behind without its Identity, unless this is dropped
+/// or the broker is killed at that moment: then garbage collection reports it, and deletes it if it is enabled.
 pub async fn create_identity(
     client: &Client,
     namespace: &str,

@@ -1,5 +1,6 @@
 //! What the controllers share.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -7,6 +8,7 @@ use kube::{Client, Resource as _};
 use namesake_api::Identity;
 use namesake_core::Reason;
 use namesake_gcp::Gcp;
+use parking_lot::Mutex;
 
 use super::reconcile::memories::Memories;
 use crate::cluster::cluster_id::ClusterId;
@@ -20,7 +22,7 @@ use crate::google::policies::Policies;
 use crate::google::precheck::buckets::BucketChecks;
 use crate::google::precheck::permissions::PolicyPermissions;
 use crate::google::precheck::refused_creations::RefusedCreations;
-use crate::google::verify::ProofLimiter;
+use crate::google::verify::VerificationLimiter;
 use crate::identity::derive;
 use crate::identity::store::Identities;
 use crate::server::config::Config;
@@ -56,10 +58,12 @@ pub struct Context {
     pub quotas: Arc<ProjectQuotas>,
     /// Which cluster this is.
     pub cluster_id: Arc<ClusterId>,
+    /// Of each project, the Google service accounts that belong to no Identity; nothing until they were listed once.
+    pub(super) garbage: Mutex<BTreeMap<String, Vec<String>>>,
     /// Limits lists of accounts.
     pub list_budget: Arc<DriftBudget>,
     pub(super) drift_budget: DriftBudget,
-    pub(super) proofs: ProofLimiter,
+    pub(super) verifications: VerificationLimiter,
     pub(super) buckets: BucketChecks,
     pub(super) permissions: PolicyPermissions,
     pub(super) refused_creations: RefusedCreations,
@@ -88,9 +92,13 @@ impl Context {
             policies: Policies::new(gcp.clone(), config.timings.policies, config.policy_limits),
             quotas: Arc::new(ProjectQuotas::new(config.timings.count)),
             cluster_id: Arc::default(),
+            garbage: Mutex::default(),
             list_budget: Arc::new(DriftBudget::per_minute(list_reads)),
             drift_budget: DriftBudget::per_minute(check_reads),
-            proofs: ProofLimiter::new(config.proofs_at_once, Arc::clone(&metrics)),
+            verifications: VerificationLimiter::new(
+                config.verifications_at_once,
+                Arc::clone(&metrics),
+            ),
             buckets: BucketChecks::default(),
             permissions: PolicyPermissions::default(),
             refused_creations: RefusedCreations::default(),
@@ -114,7 +122,6 @@ impl Context {
     /// Reports in an Event on an Identity what needs a person, or time.
     pub(super) async fn warn(&self, identity: &Identity, action: &str, reason: Reason, note: &str) {
         let about = identity.object_ref(&());
-        let reason = reason.as_str();
         self.events.warning(&about, action, reason, note).await;
     }
 

@@ -3,7 +3,7 @@
 
 pub mod collect;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
 
@@ -84,23 +84,46 @@ pub fn is_garbage(rules: &Rules, account: &ServiceAccount, in_use: &InUse) -> bo
         && !in_use.contains(&Used::Name(&namespace, &name))
 }
 
-/// Since when each object has been garbage. In memory only: after a restart the grace period begins again.
+/// The garbage in each project or namespace; `None` if it could not be listed.
+pub type Found<T> = BTreeMap<String, Option<Vec<T>>>;
+
+/// The same with this text of each object.
+pub fn texts<T>(found: &Found<T>, text: impl Fn(&T) -> String) -> Found<String> {
+    let texts = |all: &Vec<T>| all.iter().map(&text).collect();
+    let places = found.iter();
+    places
+        .map(|(place, all)| (place.clone(), all.as_ref().map(texts)))
+        .collect()
+}
+
+/// Since when each object has been garbage, by its project or namespace. In memory only: after a restart the grace period begins
+/// again.
 #[derive(Debug, Default)]
-pub struct FirstSeen(HashMap<String, Timestamp>);
+pub struct FirstSeen(HashMap<String, HashMap<String, Timestamp>>);
 
 impl FirstSeen {
-    /// Records what is garbage now. Returns what has been garbage for at least the grace period.
-    pub fn due(&mut self, now: Timestamp, grace: Duration, garbage: &[String]) -> Vec<String> {
-        self.0.retain(|key, _| garbage.contains(key));
-        for key in garbage {
-            self.0.entry(key.clone()).or_insert(now);
+    /// Records the ids of what is garbage now; where nothing could be listed, the earlier times stay. Returns what has been garbage
+    /// for at least the grace period.
+    pub fn due(
+        &mut self,
+        now: Timestamp,
+        grace: Duration,
+        found: &Found<String>,
+    ) -> HashSet<String> {
+        self.0.retain(|place, _| found.contains_key(place));
+        let mut due = HashSet::new();
+        for (place, ids) in found {
+            let Some(ids) = ids else { continue };
+            let seen = self.0.entry(place.clone()).or_default();
+            seen.retain(|id, _| ids.contains(id));
+            for id in ids {
+                let since = *seen.entry(id.clone()).or_insert(now);
+                if elapsed(since, now) >= grace {
+                    due.insert(id.clone());
+                }
+            }
         }
-        let is_due = |since: &Timestamp| elapsed(*since, now) >= grace;
-        garbage
-            .iter()
-            .filter(|key| self.0.get(*key).is_some_and(is_due))
-            .cloned()
-            .collect()
+        due
     }
 }
 

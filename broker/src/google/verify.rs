@@ -1,10 +1,10 @@
-//! Proves that an identity works, the way a pod uses it: a token of the KSA, exchanged, turned into one of the GSA, and with that
-//! token the permissions that each grant should give. What Google tells the broker as an admin proves nothing about a pod.
+//! Verifies that an identity works, the way a pod uses it: a token of the KSA, exchanged, turned into one of the GSA, and with
+//! that token the permissions that each grant should give. What Google tells the broker as an admin proves nothing about a pod.
 
 mod deny_policy_hint;
 mod permissions;
-mod proof_limiter;
 mod tokens;
+mod verification_limiter;
 
 use std::time::Duration;
 
@@ -18,23 +18,23 @@ use crate::google::grants;
 use crate::identity::step_failure::{Retry, StepFailure};
 
 pub(crate) use deny_policy_hint::deny_policy_hint;
-pub(crate) use proof_limiter::ProofLimiter;
 pub(crate) use tokens::CachedToken;
+pub(crate) use verification_limiter::VerificationLimiter;
 
-/// Reason of a proof that Google refused: the KSA may not act as the identity yet, or a grant is missing.
+/// Reason of a verification that Google refused: the KSA may not act as the identity yet, or a grant is missing.
 pub(crate) const REFUSED: Reason = Reason::Propagating;
-/// Pods that one proof stands for. Each has its own connections and so, usually, reaches other replicas of Google.
+/// Pods that one verification stands for. Each has its own connections and so, usually, reaches other replicas of Google.
 const PARALLEL_CHECKS: usize = 8;
-/// How many of them test permissions as well, except in the last proof: a project that everybody shares can be read only some ten
-/// times a second (Google documents that for version 1 of its Resource Manager).
+/// How many of them test permissions as well, except in the last verification: a project that everybody shares can be read only
+/// some ten times a second (Google documents that for version 1 of its Resource Manager).
 const PERMISSION_CHECKS: usize = 4;
 
-/// Proves the identity once, as several pods at the same time would use it. `token` is kept for the next proof; all other tokens
-/// live only as long as this call. After the `last` proof the identity counts as working.
+/// Verifies the identity once, as several pods at the same time would use it. `token` is kept for the next verification; all
+/// other tokens live only as long as this call. After the `last` verification the identity counts as working.
 ///
-/// Google answers from many replicas that learn of a change one by one, so one success proves only that one of them has. The first
-/// check runs alone, so that an identity that does not work yet costs one call instead of all.
-pub(crate) async fn prove(
+/// Google answers from many replicas that learn of a change one by one, so one success proves only that one of them has. The
+/// first check runs alone, so that an identity that does not work yet costs one call instead of all.
+pub(crate) async fn verify_once(
     identity: &Identity,
     client: &Client,
     gcp: &Gcp,
@@ -58,21 +58,21 @@ pub(crate) async fn prove(
     futures::future::try_join_all(others).await.map(|_| ())
 }
 
-/// Proves once more an identity that worked. One check is enough, because no replica of Google has anything to learn.
-pub(crate) async fn prove_again(
+/// Verifies once more an identity that worked. One check is enough, because no replica of Google has anything to learn.
+pub(crate) async fn verify_again(
     identity: &Identity,
     client: &Client,
     gcp: &Gcp,
 ) -> Result<(), StepFailure> {
-    let proof = async {
+    let verification = async {
         let token = CachedToken::mint(identity, client).await?;
         let federated = token.exchange(identity, gcp).await?;
         check(identity, gcp, &federated, true).await
     };
-    proof.await.map_err(revoked)
+    verification.await.map_err(revoked)
 }
 
-/// The failure of a proof that succeeded before, although everything that the broker writes is in place.
+/// The failure of a verification that succeeded before, although everything that the broker writes is in place.
 fn revoked(failure: StepFailure) -> StepFailure {
     if failure.is_organization_refusal() {
         // Believed after several refusals, like any refusal of an identity that worked.

@@ -182,7 +182,7 @@ pub fn time_in_phase(identity: &Identity, now: Timestamp) -> Duration {
     entered(identity).map_or(Duration::ZERO, |entered| elapsed(entered, now))
 }
 
-/// The time from `since` to `now`. None if it is in the future, because clocks of different machines differ.
+/// The time from `since` to `now`. Zero if `since` is in the future: clocks of different machines differ.
 #[must_use]
 pub fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or_default()

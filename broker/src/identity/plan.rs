@@ -14,8 +14,8 @@ use self::observed::{Observed, ServiceAccountState};
 
 /// Consecutive reads that must show a new GSA before it is bound: a single read may be answered by a replica that is ahead.
 pub const SIGHTINGS: u32 = 3;
-/// Consecutive proofs, some time apart, before an identity counts as working.
-pub const PROOFS: u32 = 3;
+/// Consecutive verifications, some time apart, before an identity counts as working.
+pub const VERIFICATIONS: u32 = 3;
 
 /// What an identity shall become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,11 +161,11 @@ fn serve(desired: &Desired, observed: &Observed) -> Vec<Change> {
     let owned = observed.service_account != ServiceAccountState::Unowned;
     push_unless(&mut changes, Change::SetServiceAccountOwner, owned);
     if observed.verified {
-        let confirmed = !observed.checking || observed.has_done(&Change::ProveAgain);
-        push_unless(&mut changes, Change::ProveAgain, confirmed);
+        let confirmed = !observed.checking || observed.has_done(&Change::VerifyAgain);
+        push_unless(&mut changes, Change::VerifyAgain, confirmed);
     } else {
-        let proofs = observed.times(&Change::Prove);
-        push_missing(&mut changes, &Change::Prove, proofs, PROOFS);
+        let verifications = observed.times(&Change::Verify);
+        push_missing(&mut changes, &Change::Verify, verifications, VERIFICATIONS);
     }
     changes
 }

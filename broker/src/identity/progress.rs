@@ -47,7 +47,7 @@ fn teardown(goal: Goal, remaining: &[Change]) -> Vec<Finding> {
     let mut findings = vec![
         Finding::fails(BINDING_READY, binding.0, binding.1),
         Finding::fails(GOOGLE_ACCOUNT_READY, account.0, account.1),
-        Finding::fails(VERIFIED, Reason::TakenDown, "there is nothing to prove"),
+        Finding::fails(VERIFIED, Reason::TakenDown, "there is nothing to verify"),
     ];
     if goal != Goal::Suspend {
         let (reason, message) = if remains(Change::DeleteServiceAccount) {
@@ -119,7 +119,7 @@ const fn of_change(change: &Change) -> (&'static str, Option<(Reason, &'static s
             let message = "grants that the rules no longer give are about to be revoked";
             (BINDING_READY, Some((Reason::Revoking, message)))
         }
-        Change::Prove | Change::ProveAgain => {
+        Change::Verify | Change::VerifyAgain => {
             let message =
                 "Google is distributing the binding and the grants: that takes 2 to 7 minutes";
             (VERIFIED, Some((Reason::Propagating, message)))
@@ -148,9 +148,9 @@ mod tests {
                 .collect()
         };
         assert_eq!(holding(&[]), [true, true, true, true]);
-        assert_eq!(holding(&[Change::Prove]), [true, true, true, false]);
+        assert_eq!(holding(&[Change::Verify]), [true, true, true, false]);
         assert_eq!(
-            holding(&[Change::Bind, Change::Prove]),
+            holding(&[Change::Bind, Change::Verify]),
             [true, true, false, false]
         );
         assert_eq!(

@@ -68,9 +68,9 @@ pub struct Args {
     /// Writes to IAM a minute that the quota of the identities' projects allows.
     #[arg(long, env = names::ENV_WRITES_PER_MINUTE, default_value_t = names::WRITES_PER_MINUTE)]
     pub writes_per_minute: u32,
-    /// Proofs of identities that run at the same time; each holds a token of its identity for some seconds.
-    #[arg(long, env = names::ENV_PROOFS_AT_ONCE, default_value_t = names::PROOFS_AT_ONCE, value_parser = clap::value_parser!(u16).range(1..))]
-    pub proofs_at_once: u16,
+    /// Verifications of identities that run at the same time; each holds a token of its identity for some seconds.
+    #[arg(long, env = names::ENV_VERIFICATIONS_AT_ONCE, default_value_t = names::VERIFICATIONS_AT_ONCE, value_parser = clap::value_parser!(u16).range(1..))]
+    pub verifications_at_once: u16,
     /// Creations of service accounts a minute that the quota allows; without it half of the writes, or fewer when Google refuses.
     #[arg(long, env = names::ENV_CREATES_PER_MINUTE)]
     pub creates_per_minute: Option<u32>,
@@ -114,8 +114,8 @@ impl Args {
             },
             offboarding_grace: Duration::from_secs(self.offboarding_grace.as_secs()),
             offboarding_undo: Duration::from_secs(self.offboarding_undo.as_secs()),
-            drift_reads_per_minute: names::LOOK_READS_PER_MINUTE,
-            proofs_at_once: self.proofs_at_once,
+            drift_reads_per_minute: names::DRIFT_READS_PER_MINUTE,
+            verifications_at_once: self.verifications_at_once,
             collect: self.collect,
             collect_after: Duration::from_secs(self.collect_after.as_secs()),
             timings: Timings::default(),
@@ -169,7 +169,13 @@ mod tests {
     #[test]
     fn the_broker_starts_without_flags() {
         let args = Args::try_parse_from(["namesake-broker"]).unwrap();
-        assert_eq!(args.config().drain, Duration::from_secs(5));
+        let (config, default) = (args.config(), Config::default());
+        assert_eq!(config.drain, Duration::from_secs(5));
+        let spans = |config: &Config| {
+            let offboarding = (config.offboarding_grace, config.offboarding_undo);
+            (offboarding, config.collect_after)
+        };
+        assert_eq!(spans(&config), spans(&default));
         assert!(args.command.is_none());
         let clean = ["namesake-broker", "clean", "--stack", "prod"];
         let cleaning = Args::try_parse_from(clean).unwrap().command;

@@ -23,7 +23,8 @@ pub fn system_clock() -> Clock {
 /// Configuration of one broker.
 #[derive(Clone)]
 pub struct Config {
-    /// The broker's own namespace, which has the rules, the accepted rules, the Secret of the CA and the webhook's service account.
+    /// The broker's own namespace, which has the rules, the accepted rules, the Secret of the CA and the webhook's service
+    /// account.
     pub namespace: String,
     /// DNS names and IP addresses in the server's certificate.
     pub tls_names: Vec<String>,
@@ -49,8 +50,8 @@ pub struct Config {
     pub collect_after: Duration,
     /// Reads of Google in a minute that drift checks may cost: a tenth of the quota.
     pub drift_reads_per_minute: u32,
-    /// Proofs that run at the same time.
-    pub proofs_at_once: u16,
+    /// Verifications that run at the same time.
+    pub verifications_at_once: u16,
     /// Intervals and deadlines.
     pub timings: Timings,
     /// Returns the time.
@@ -72,8 +73,8 @@ impl Default for Config {
             policy_limits: PolicyLimits::default(),
             offboarding_grace: Duration::from_hours(30 * 24),
             offboarding_undo: Duration::from_mins(10),
-            drift_reads_per_minute: names::LOOK_READS_PER_MINUTE,
-            proofs_at_once: names::PROOFS_AT_ONCE,
+            drift_reads_per_minute: names::DRIFT_READS_PER_MINUTE,
+            verifications_at_once: names::VERIFICATIONS_AT_ONCE,
             collect: false,
             collect_after: Duration::from_hours(24),
             timings: Timings::default(),
@@ -93,13 +94,13 @@ pub struct Timings {
     pub sighting: Duration,
     /// How long Google may show the state before a write (policies may take seven minutes to be known everywhere).
     pub stale_reads: Duration,
-    /// Between two proofs of one identity; Google's replicas learn of a binding one by one.
-    pub proof: Duration,
+    /// Between two verifications of one identity; Google's replicas learn of a binding one by one.
+    pub verification: Duration,
     /// First and longest wait after a failure that may pass by itself.
     pub retry: (Duration, Duration),
     /// Wait after a failure that a person has to fix; first wait after one that an administrator of the organization has to fix.
     pub refused: Duration,
-    /// How long proofs may fail before the condition says that it takes too long.
+    /// How long verifications may fail before the condition says that it takes too long.
     pub deadline: Duration,
     /// Between two drift checks of an identity that works.
     pub resync: Duration,
@@ -118,7 +119,7 @@ pub struct Timings {
     /// Between two writes of one policy.
     pub policies: WriteSpacing,
     /// How long until every replica of the webhook knows that an identity gets no more pods.
-    pub drain: Duration,
+    pub webhook_delay: Duration,
     /// How long no pod has used an identity that is idle.
     pub idle: Duration,
 }
@@ -139,7 +140,7 @@ impl Default for Timings {
             token_cache: Duration::from_secs(60),
             sighting: Duration::from_millis(250),
             stale_reads: Duration::from_mins(7),
-            proof: Duration::from_secs(5),
+            verification: Duration::from_secs(5),
             retry: (Duration::from_secs(2), Duration::from_secs(60)),
             refused: Duration::from_mins(5),
             deadline: Duration::from_mins(20),
@@ -154,7 +155,7 @@ impl Default for Timings {
                 any: Duration::from_mins(30),
             },
             policies: WriteSpacing::default(),
-            drain: Duration::from_mins(2),
+            webhook_delay: Duration::from_mins(2),
             idle: Duration::from_hours(24),
         }
     }
@@ -169,7 +170,7 @@ impl Timings {
         Self {
             sighting: part(whole.sighting),
             stale_reads: part(whole.stale_reads),
-            proof: part(whole.proof),
+            verification: part(whole.verification),
             retry: (part(whole.retry.0), part(whole.retry.1)),
             refused: part(whole.refused),
             deadline: part(whole.deadline),
@@ -186,13 +187,13 @@ impl Timings {
                 first: part(whole.policies.first),
                 longest: part(whole.policies.longest),
             },
-            drain: part(whole.drain),
+            webhook_delay: part(whole.webhook_delay),
             ..whole
         }
     }
 
-    /// Wait before attempt `failures` + 1: exponential, with a jitter of up to half that depends on `seed`, so that identities that
-    /// failed together are not retried together.
+    /// Wait before attempt `failures` + 1: exponential, with a jitter of up to half that depends on `seed`, so that identities
+    /// that failed together are not retried together.
     #[must_use]
     pub fn backoff(&self, failures: u32, seed: &str) -> Duration {
         let (first, last) = self.retry;
@@ -200,8 +201,8 @@ impl Timings {
         doubled.mul_f64(0.5 + fraction((seed, failures)) / 2.0)
     }
 
-    /// Wait before attempt `failures` + 1 after a refusal by the organization: exponential up to the time between two drift checks,
-    /// with a jitter of up to a quarter that depends on `seed`.
+    /// Wait before attempt `failures` + 1 after a refusal by the organization: exponential up to the time between two drift
+    /// checks, with a jitter of up to a quarter that depends on `seed`.
     #[must_use]
     pub fn organization_backoff(&self, failures: u32, seed: &str) -> Duration {
         let times = 1 << failures.saturating_sub(1).min(16);
@@ -259,7 +260,7 @@ mod tests {
     #[test]
     fn scaled_timings_have_shorter_waits_and_the_same_limits_of_calls() {
         let fast = Timings::scaled(100);
-        assert_eq!(fast.proof, Duration::from_millis(50));
+        assert_eq!(fast.verification, Duration::from_millis(50));
         assert_eq!(fast.step, Timings::default().step);
     }
 }

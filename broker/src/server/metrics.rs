@@ -140,14 +140,14 @@ impl Metrics {
         }
     }
 
-    /// A proof waits for a permit until this is dropped.
-    pub(crate) fn proof_waits(&self) -> GaugeGuard {
-        GaugeGuard::new(&self.declared.proofs_waiting)
+    /// A verification waits for a permit until this is dropped.
+    pub(crate) fn verification_waits(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.declared.verifications_waiting)
     }
 
-    /// A proof runs until this is dropped.
-    pub(crate) fn proof_runs(&self) -> GaugeGuard {
-        GaugeGuard::new(&self.declared.proofs_running)
+    /// A verification runs until this is dropped.
+    pub(crate) fn verification_runs(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.declared.verifications_running)
     }
 
     /// A pod that was created then waits at its gate until this is dropped.

@@ -8,7 +8,9 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use namesake_api::names;
 use namesake_core::{Rules, RulesErrors};
-use namesake_service::{managed_config_map, parse_rules, rules_files};
+use namesake_service::{
+    RulesRejection, managed_config_map, parse_and_test_rules, parse_rules, rules_files,
+};
 use tokio::sync::watch;
 
 /// The rules in force; readers take no lock.
@@ -46,12 +48,20 @@ impl CurrentRules {
     }
 }
 
-/// Parses the rules in a ConfigMap.
+/// Parses the rules in a ConfigMap that were accepted before.
 ///
 /// # Errors
 /// All problems, each with file, line and column.
 pub fn parse(map: &ConfigMap) -> Result<Rules, RulesErrors> {
     parse_rules(&rules_files(map.data.as_ref()))
+}
+
+/// Parses the edited rules in a ConfigMap, and runs their own tests.
+///
+/// # Errors
+/// All problems or failed tests, each with file, line and column.
+pub fn parse_edit(map: &ConfigMap) -> Result<Rules, RulesRejection> {
+    parse_and_test_rules(&rules_files(map.data.as_ref()))
 }
 
 /// The ConfigMap in which the broker stores accepted rules: the same files, with their revision.

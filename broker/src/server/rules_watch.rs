@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::cluster::events::Events;
 use crate::server::ready::ReadyPart;
-use crate::server::rules::{accepted, parse};
+use crate::server::rules::{accepted, parse, parse_edit};
 use crate::server::shared::Shared;
 
 /// Between two attempts to write.
@@ -97,19 +97,19 @@ impl RulesWatch {
         }
     }
 
-    /// Puts edited rules in force if they are valid.
+    /// Puts edited rules in force if they are valid and pass their own tests.
     fn handle_edit(&self, map: &ConfigMap, pending: &mut PendingWrites) {
-        let rules = parse(map);
+        let rules = parse_edit(map);
         self.shared.metrics.rules_edited(rules.is_ok());
         let current = self.shared.rules.current();
         match rules {
-            Err(errors) => {
+            Err(rejection) => {
                 let in_force = current.map_or_else(
                     || "no rules are in force".to_owned(),
                     |rules| format!("revision {} stays in force", rules.revision()),
                 );
-                error!(%errors, %in_force, "the edited rules are rejected");
-                let note = format!("rejected, {in_force}: {errors}");
+                error!(errors = %rejection, %in_force, "the edited rules are rejected");
+                let note = format!("rejected, {in_force}: {rejection}");
                 pending.rejection = Some((map.object_ref(&()), note));
             }
             Ok(rules) if current.is_some_and(|c| c.revision() == rules.revision()) => {}
@@ -133,7 +133,7 @@ impl RulesWatch {
             return;
         }
         if let Some((about, note)) = pending.rejection.take() {
-            let reason = Reason::RulesRejected.as_str();
+            let reason = Reason::RulesRejected;
             let events = Events::new(self.client.clone());
             events.warning(&about, "AcceptRules", reason, &note).await;
         }

@@ -1,18 +1,19 @@
 //! Starts everything: certificate, rules, watches, API, leader election, controllers.
 
-use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum_server::tls_rustls::RustlsConfig;
-use axum_server::{Handle, from_tcp, from_tcp_rustls};
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum_server::{Handle, from_tcp};
 use futures::channel::mpsc;
 use jiff::Timestamp;
 use kube::Client;
 use namesake_certs::{Keeper, server_config};
 use namesake_gcp::Gcp;
+use namesake_service::{PublishedStatus, StatusConfigMap, serve_metrics};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -27,16 +28,12 @@ use crate::controllers::quota::count::QuotaCounter;
 use crate::controllers::reconcile;
 use crate::identity::store::{self, ChangeNotifier};
 use crate::server::config::Config;
-use crate::server::metrics::Metrics;
 use crate::server::ready::{Ready, ReadyPart};
 use crate::server::rules_watch::RulesWatch;
 use crate::server::shared::Shared;
 
 /// How long requests may still take after the listener is closed.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// How long a connection to the metrics port may stay without any request.
-const FIRST_REQUEST: Duration = Duration::from_secs(10);
 
 /// Serves the API and the metrics on these listeners, and reconciles, until `shutdown`; then finishes what is under way.
 ///
@@ -67,18 +64,23 @@ pub async fn run(
     let handle = Handle::new();
     let broker = Arc::new(Broker::new(client.clone(), shared.clone()));
     let app = api::app(Arc::clone(&broker)).into_make_service();
-    let server = from_tcp_rustls(listener, tls)?
+    // Without this, the first answer on a connection waits 40 ms for the acknowledgement of the session tickets before it.
+    let acceptor = RustlsAcceptor::new(tls).acceptor(NoDelayAcceptor::new());
+    let server = from_tcp(listener)?
+        .acceptor(acceptor)
         .handle(handle.clone())
         .serve(app);
     let metrics_address = metrics_listener.local_addr()?;
-    let metrics_server = serve_metrics(metrics_listener, &shared.metrics)?;
+    let metrics_server = serve_metrics(
+        metrics_listener,
+        api::metrics_app(Arc::clone(&shared.metrics)),
+    )?;
     info!(%address, metrics = %metrics_address, %namespace, "serving");
 
-    let metrics = Arc::clone(&shared.metrics);
-    let renew = keeper
-        .every(shared.config.timings.upkeep)
-        .watched(move |expiry| metrics.set_expiry(expiry));
-    let renew = renew.run(async |_: &str| Ok(()));
+    let (status, keeper) = status_and_keeper(keeper, &client, &shared);
+    let ready = Arc::clone(&shared.ready);
+    let say_status = status.run(|| ready.why_not().map(str::to_owned).into_iter().collect());
+    let renew = keeper.run(async |_: &str| Ok(()));
     let close = async {
         shutdown.cancelled().await;
         info!("shutting down");
@@ -90,6 +92,7 @@ pub async fn run(
     let serve = async {
         let served = server.await;
         broker.finish().await;
+        status.withdraw().await;
         shutdown.cancel();
         served
     };
@@ -101,10 +104,30 @@ pub async fn run(
     };
     let elected = Box::pin(elect(&parts, &shutdown));
     tokio::select! {
-        _ = async { tokio::join!(watch_namespaces, watching.join_next(), watch_rules, renew) } => anyhow::bail!("the watches ended"),
+        _ = async { tokio::join!(watch_namespaces, watching.join_next(), watch_rules, renew, say_status) } => anyhow::bail!("the watches ended"),
         _ = metrics_server => anyhow::bail!("the metrics server ended"),
         (served, (), ()) = async { tokio::join!(serve, elected, close) } => served.context("serve"),
     }
+}
+
+/// The status of this replica, and the keeper that tells it and the metrics when the certificate expires.
+fn status_and_keeper(
+    keeper: Keeper,
+    client: &Client,
+    shared: &Shared,
+) -> (Arc<PublishedStatus>, Keeper) {
+    let (config, metrics) = (&shared.config, Arc::clone(&shared.metrics));
+    let (home, replica) = (&config.namespace, &config.replica);
+    let status = PublishedStatus::new(client.clone(), home, StatusConfigMap::BROKER, replica);
+    let status = Arc::new(status);
+    let keeper = keeper.every(config.timings.upkeep).watched({
+        let status = Arc::clone(&status);
+        move |expiry| {
+            metrics.set_expiry(expiry);
+            status.set_certificate_expiry(expiry.serving);
+        }
+    });
+    (status, keeper)
 }
 
 /// Keeps the certificate of the API valid.
@@ -113,17 +136,6 @@ async fn keeper(client: &Client, config: &Config) -> anyhow::Result<Keeper> {
     // By the machine's clock, like those who verify it.
     let keeper = Keeper::start(client, &config.namespace, names, Timestamp::now()).await;
     keeper.context("create the certificate")
-}
-
-/// Serves the metrics while it is polled.
-fn serve_metrics(
-    listener: TcpListener,
-    metrics: &Arc<Metrics>,
-) -> io::Result<impl Future<Output = io::Result<()>>> {
-    listener.set_nonblocking(true)?;
-    let app = api::metrics_app(Arc::clone(metrics)).into_make_service();
-    let server = from_tcp(listener)?.first_request_timeout(FIRST_REQUEST);
-    Ok(server.serve(app))
 }
 
 /// What it takes to lead.

@@ -31,6 +31,11 @@ namesake-system{{ include "namesake.suffix" . }}
 {{- toJson $blocks -}}
 {{- end }}
 
+{{- /* What the doctor in the cluster has no rights for, and what is not installed. */ -}}
+{{- define "namesake.skip" -}}
+--skip=webhook-reachable,exposure{{ if eq .Values.metrics.scrapedBy "none" }},metrics{{ end }}
+{{- end }}
+
 {{- /* The pod of a hook that runs `kubectl namesake` with these arguments, like the nightly doctor. */ -}}
 {{- define "namesake.hook" -}}
 apiVersion: v1

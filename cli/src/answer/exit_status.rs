@@ -7,11 +7,11 @@ use std::process::ExitCode;
 pub enum ExitStatus {
     /// Everything is fine, or what was asked for was done.
     Fine,
-    /// Something was found.
+    /// Something was found, or what the command is about does not exist.
     Found,
     /// The command line or a file is not valid.
     Usage,
-    /// Something could not be seen or done because of missing rights.
+    /// Something could not be seen or done: rights are missing, the API server refused, or the rules are not valid.
     Incomplete,
     /// No API server answers, or it has no Namesake of this version.
     Unreachable,

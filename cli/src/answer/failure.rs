@@ -1,10 +1,14 @@
 //! Why a command gave no answer.
 
 use kube::Error;
+use kube::core::Status;
 use namesake_api::names;
 
 use crate::answer::exit_status::ExitStatus;
 use crate::answer::text::plain;
+
+/// The status code for what does not exist.
+const NOT_FOUND: u16 = 404;
 
 /// Why a command gave no answer. Each says what to do.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +71,10 @@ impl Failure {
                 what,
                 why: plain(&status.message),
             },
+            Error::Api(status) if is_of_an_object(&status) => Self::NotFound(format!(
+                "failed to {what}: {}; check the name and the namespace (-n)",
+                plain(&status.message)
+            )),
             Error::Api(status) => Self::Refused {
                 what,
                 why: plain(&status.message),
@@ -90,6 +98,12 @@ impl Failure {
     }
 }
 
+/// Whether an object is not there. A kind that is not served, and a server that is not the API server, name none.
+fn is_of_an_object(status: &Status) -> bool {
+    let name = status.details.as_ref().map(|details| &details.name);
+    status.code == NOT_FOUND && name.is_some_and(|name| !name.is_empty())
+}
+
 /// An error and its causes on one line, each once: clients print the same cause at several levels.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -106,8 +120,6 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kube::core::Status;
-
     use super::*;
 
     fn api(code: u16, message: &str) -> Error {
@@ -131,6 +143,22 @@ mod tests {
             Failure::to("x")(api(500, "etcd")).status(),
             ExitStatus::Incomplete
         );
+    }
+
+    #[test]
+    fn an_object_that_is_gone_is_found_out_and_a_kind_that_is_not_served_is_incomplete() {
+        let message = "jobs.batch \"gone\" not found";
+        let mut error = Status {
+            code: 404,
+            message: message.to_owned(),
+            ..Status::default()
+        };
+        let not_served = Failure::to("list jobs")(Error::Api(Box::new(error.clone())));
+        assert_eq!(not_served.status(), ExitStatus::Incomplete);
+        error.details = serde_json::from_value(serde_json::json!({"name": "gone"})).unwrap();
+        let gone = Failure::to("read Job research/gone")(Error::Api(Box::new(error)));
+        assert_eq!(gone.status(), ExitStatus::Found);
+        assert!(gone.to_string().contains(message), "{gone}");
     }
 
     #[test]

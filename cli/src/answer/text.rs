@@ -1,7 +1,7 @@
 //! Names are untrusted: they are escaped for terminals and shells. Pure.
 
 /// How many names of a longer list are printed.
-const MAX_PRINTED: usize = 5;
+pub(crate) const MAX_PRINTED: usize = 5;
 
 /// The first of several names.
 #[must_use]

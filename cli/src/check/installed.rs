@@ -10,8 +10,8 @@ use namesake_service::may_match;
 use super::{Finding, Snapshot};
 use namesake_webhook::state::installation::{self, Installation};
 
-const SYSTEM_POLICY: &str = "namesake-system";
-const APPLY: &str = "apply the manifests again: kubectl apply --server-side -k manifests/token-guard, and the overlay of the stack";
+const APPLY: &str = "apply the manifests again: kubectl apply --server-side -k manifests/cluster (or manifests/token-guard, if you use it), \
+                     and the overlay of the stack";
 /// First version with ValidatingAdmissionPolicy v1, which all guards use.
 const MINIMUM_VERSION: (u32, u32) = (1, 30);
 
@@ -26,7 +26,7 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
         findings.extend(warns_only(there));
     }
     if let Ok(policies) = &snapshot.network_policies {
-        let labels = ("app.kubernetes.io/name", names::WEBHOOK_SERVICE_ACCOUNT);
+        let labels = (names::NAME_LABEL, names::WEBHOOK_SERVICE_ACCOUNT);
         let labels = BTreeMap::from([(labels.0.to_owned(), labels.1.to_owned())]);
         let mut specs = policies.iter().filter_map(|policy| policy.spec.as_ref());
         let covered = specs.any(|spec| {
@@ -45,7 +45,11 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
 
 /// Whether the policy that protects Namesake's namespace is in force; if that could not be read, it counts as not.
 pub(super) fn guards_home(snapshot: &Snapshot) -> bool {
-    let about = |fault: &String| fault.split_whitespace().any(|word| word == SYSTEM_POLICY);
+    let about = |fault: &String| {
+        fault
+            .split_whitespace()
+            .any(|word| word == names::SYSTEM_GUARD)
+    };
     snapshot
         .installation
         .as_ref()

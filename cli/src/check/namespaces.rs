@@ -1,7 +1,11 @@
-//! Gaps in namespaces that are opted in. Pure.
+//! Gaps in namespaces that are opted in, or were. Pure.
 
-use namesake_api::names::{MODE_LABEL, MUTATE_WEBHOOK, OPT_IN_LABEL};
-use namesake_core::Reason;
+use std::collections::BTreeMap;
+
+use namesake_api::names::{
+    MODE_LABEL, MUTATE_WEBHOOK, OPT_IN_LABEL, WAS_OPTED_IN_LABEL, WAS_OPTED_IN_VALUE,
+};
+use namesake_core::{Reason, is_managed_name};
 
 use namesake_service::may_match;
 
@@ -17,7 +21,33 @@ const LEVELS: [&str; 2] = ["baseline", "restricted"];
 pub(super) fn findings(snapshot: &Snapshot, opted_in: &[&NamespaceLabels]) -> Vec<Finding> {
     let each = opted_in.iter();
     let each = each.flat_map(|place| [level(place), mode(place), selected(snapshot, place)]);
-    each.flatten().collect()
+    let mut managed = BTreeMap::<&str, usize>::new();
+    for (namespace, name) in snapshot.accounts.iter().flatten() {
+        *managed.entry(namespace).or_default() += usize::from(is_managed_name(name));
+    }
+    let all = snapshot.namespaces.iter().flatten();
+    let opted_out = all.filter_map(|place| opted_out(place, *managed.get(&*place.name)?));
+    each.flatten().chain(opted_out).collect()
+}
+
+/// By this label, a policy protects identities that are still there when a namespace has opted out. `number`: of their accounts.
+fn opted_out(place: &NamespaceLabels, number: usize) -> Option<Finding> {
+    let is_protected = place.is_opted_in() || place.labels.contains_key(WAS_OPTED_IN_LABEL);
+    if is_protected || number == 0 {
+        return None;
+    }
+    let what = format!(
+        "opted out, still has {}, and lacks {WAS_OPTED_IN_LABEL}: nothing checks pods that name them",
+        text::count(number, "account of an identity", "accounts of identities")
+    );
+    let label = format!("{WAS_OPTED_IN_LABEL}={WAS_OPTED_IN_VALUE}");
+    let (place, remedy) = place_and_command(place, &label);
+    Some(Finding::critical(
+        Reason::CheckOptedOut,
+        place,
+        what,
+        remedy,
+    ))
 }
 
 /// The place of a finding, and the command that changes a label there.

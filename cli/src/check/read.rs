@@ -12,7 +12,7 @@ use namesake_api::names::{
     webhook_configuration,
 };
 use namesake_core::Rules;
-use namesake_service::{parse_rules, rules_files};
+use namesake_service::{parse_and_test_rules, parse_rules, rules_files};
 use serde::de::DeserializeOwned;
 
 use super::rbac::{Listing, Rbac};
@@ -27,20 +27,81 @@ const NOT_SUCCEEDED: &str = "status.successful=0";
 const TOKEN_TYPE: &str = "type=kubernetes.io/service-account-token";
 const TOKEN_ACCOUNT: &str = "kubernetes.io/service-account.name";
 
-/// Reads all of it. What the caller is not allowed to read is recorded in the snapshot.
-pub(crate) async fn read(client: &Client, home: &str) -> anyhow::Result<Snapshot> {
-    let version = match client.apiserver_version().await {
-        Ok(info) => Ok(info.git_version),
-        Err(error @ Error::Api(_)) => Err(unreadable("the version of the API server")(error)),
-        Err(error) => return Err(error).context("no API server answers"),
+/// A part of the snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Version of the API server.
+    Version,
+    /// The rules in force.
+    Rules,
+    /// Our policies and webhook configurations.
+    Installation,
+    /// Roles and bindings.
+    Rbac,
+    /// The namespaces.
+    Namespaces,
+    /// Parents without a stamp.
+    Unstamped,
+    /// The service accounts.
+    Accounts,
+    /// The names of Secrets with tokens.
+    TokenSecrets,
+    /// All mutating webhook configurations.
+    Webhooks,
+    /// The network policies of Namesake's namespace.
+    NetworkPolicies,
+}
+
+impl Part {
+    /// All of them.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Version,
+        Self::Rules,
+        Self::Installation,
+        Self::Rbac,
+        Self::Namespaces,
+        Self::Unstamped,
+        Self::Accounts,
+        Self::TokenSecrets,
+        Self::Webhooks,
+        Self::NetworkPolicies,
+    ];
+}
+
+/// What `read` reads, if it is one of the wanted parts.
+pub(crate) async fn if_wanted<P: PartialEq, T>(
+    wanted: &[P],
+    part: P,
+    read: impl Future<Output = Read<T>>,
+) -> Read<T> {
+    match wanted.contains(&part) {
+        true => read.await,
+        false => Err(not_wanted()),
+    }
+}
+
+fn not_wanted() -> Unreadable {
+    Unreadable {
+        what: "a part of the cluster",
+        why: "no check that was asked for needs it".to_owned(),
+    }
+}
+
+/// Reads these parts. What the caller is not allowed to read is recorded in the snapshot.
+pub(crate) async fn read(client: &Client, home: &str, parts: &[Part]) -> anyhow::Result<Snapshot> {
+    let version = match parts.contains(&Part::Version) {
+        true => version(client).await?,
+        false => Err(not_wanted()),
     };
     let namespaces = async {
-        let namespaces = namespaces(client).await;
-        let unstamped = unstamped(client, &namespaces).await;
+        let namespaces = if_wanted(parts, Part::Namespaces, namespaces(client)).await;
+        let unstamped = unstamped(client, &namespaces);
+        let unstamped = if_wanted(parts, Part::Unstamped, unstamped).await;
         (namespaces, unstamped)
     };
+    let webhooks = list(everywhere(client), "the mutating webhook configurations");
     let network_policies = "the network policies of Namesake's namespace";
-    let policies = Api::namespaced(client.clone(), home);
+    let network_policies = list(Api::namespaced(client.clone(), home), network_policies);
     let (
         rules,
         installation,
@@ -51,14 +112,14 @@ pub(crate) async fn read(client: &Client, home: &str) -> anyhow::Result<Snapshot
         webhooks,
         network_policies,
     ) = join!(
-        rules(client, home),
-        installation(client, home),
-        rbac(client),
+        if_wanted(parts, Part::Rules, rules(client, home)),
+        if_wanted(parts, Part::Installation, installation(client, home)),
+        if_wanted(parts, Part::Rbac, rbac(client)),
         namespaces,
-        accounts(client),
-        token_secrets(client),
-        list(everywhere(client), "the mutating webhook configurations"),
-        list(policies, network_policies),
+        if_wanted(parts, Part::Accounts, accounts(client)),
+        if_wanted(parts, Part::TokenSecrets, token_secrets(client)),
+        if_wanted(parts, Part::Webhooks, webhooks),
+        if_wanted(parts, Part::NetworkPolicies, network_policies),
     );
     Ok(Snapshot {
         home: home.to_owned(),
@@ -73,6 +134,15 @@ pub(crate) async fn read(client: &Client, home: &str) -> anyhow::Result<Snapshot
         webhooks,
         network_policies,
     })
+}
+
+/// The version of the API server.
+async fn version(client: &Client) -> anyhow::Result<Read<String>> {
+    match client.apiserver_version().await {
+        Ok(info) => Ok(Ok(info.git_version)),
+        Err(error @ Error::Api(_)) => Ok(Err(unreadable("the version of the API server")(error))),
+        Err(error) => Err(error).context("no API server answers"),
+    }
 }
 
 fn everywhere<K: Resource<DynamicType = ()>>(client: &Client) -> Api<K> {
@@ -130,7 +200,7 @@ where
     found.map(|list| list.items).map_err(unreadable(what))
 }
 
-/// The current rules; if they are not valid, those that the broker accepted last.
+/// The current rules; if they are not valid or fail their own tests, those that the broker accepted last.
 async fn rules(client: &Client, home: &str) -> Read<Rules> {
     let what = "the rules";
     let maps = Api::<ConfigMap>::namespaced(client.clone(), home);
@@ -139,7 +209,12 @@ async fn rules(client: &Client, home: &str) -> Read<Rules> {
         let Some(map) = maps.get_opt(name).await.map_err(unreadable(what))? else {
             continue;
         };
-        match parse_rules(&rules_files(map.data.as_ref())) {
+        let files = rules_files(map.data.as_ref());
+        let rules = match name {
+            RULES_CONFIG_MAP => parse_and_test_rules(&files).map_err(|why| why.to_string()),
+            _ => parse_rules(&files).map_err(|why| why.to_string()),
+        };
+        match rules {
             Ok(rules) => return Ok(rules),
             Err(error) => problems = format!("ConfigMap {home}/{name}: {error}"),
         }

@@ -16,8 +16,6 @@ use crate::cluster::flags::Global;
 /// Longest wait for a connection, and for an answer: an interactive command should not seem to hang.
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(30);
-/// Label of our objects with the name of the stack.
-const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 
 /// A connection, and the stack that commands are about.
 #[derive(Clone)]
@@ -157,7 +155,7 @@ async fn stacks(client: &Client) -> Result<Option<Vec<Stack>>, Failure> {
     };
     let ours = listed.into_iter().filter_map(|one| {
         let home = names::namespace_of_configuration(&one.name_any())?;
-        Some((home, one.labels().get(INSTANCE_LABEL).cloned()))
+        Some((home, one.labels().get(names::INSTANCE_LABEL).cloned()))
     });
     Ok(Some(ours.collect()))
 }

@@ -17,7 +17,7 @@ pub struct Global {
     /// Context of the kubeconfig
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
-    /// Namespace of the objects that the command is about [default: all, or the context's where all cannot be meant]
+    /// Namespace of the objects that the command is about [default: all, or the context's where all cannot be meant or seen]
     #[arg(long, short = 'n', global = true, value_name = "NAME")]
     pub namespace: Option<String>,
     /// Stack, if the cluster has several

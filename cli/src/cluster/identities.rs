@@ -7,6 +7,8 @@ use namesake_api::{Identity, Phase};
 
 use crate::answer::failure::Failure;
 use crate::cluster::connect::Session;
+use crate::cluster::objects::each_page;
+use crate::console::Progress;
 
 /// How many the API server sends at once: all of 5,000 in one answer would be slow to encode and to read.
 const PAGE: u32 = 1_000;
@@ -65,7 +67,41 @@ fn escaped(value: &str) -> String {
     text
 }
 
-/// Lists them page by page, in order. If `-n` names no namespace and the caller may not list all, the context's counts.
+/// What the caller may read.
+pub(crate) struct Within<T> {
+    /// What was read.
+    pub(crate) read: T,
+    /// Why only the context's namespace was read, if so.
+    pub(crate) unseen: Option<String>,
+}
+
+/// Reads in the namespace that the caller named, or in all. Who named none and may not read in all gets the context's.
+pub(crate) async fn within_rights<T>(
+    session: &Session,
+    read: impl AsyncFn(&Session) -> Result<T, Failure>,
+) -> Result<Within<T>, Failure> {
+    match read(session).await {
+        Err(Failure::Forbidden { what, why }) if session.namespace.is_none() => {
+            let narrowed = Session {
+                namespace: Some(session.default_namespace.clone()),
+                ..session.clone()
+            };
+            Ok(Within {
+                read: read(&narrowed).await?,
+                unseen: Some(format!(
+                    "identities outside namespace {}: not allowed to {what}: {why}",
+                    session.default_namespace
+                )),
+            })
+        }
+        read => Ok(Within {
+            read: read?,
+            unseen: None,
+        }),
+    }
+}
+
+/// Lists them page by page, in order.
 pub(crate) async fn list(session: &Session) -> Result<Vec<Identity>, Failure> {
     let listed = pages(session, ListParams::default()).await;
     listed.map_err(Failure::to(what(session)))
@@ -102,15 +138,12 @@ fn what(session: &Session) -> String {
 async fn pages(session: &Session, params: ListParams) -> Result<Vec<Identity>, kube::Error> {
     let mut found = Vec::new();
     let api = session.objects::<Identity>();
-    let mut params = params.limit(PAGE);
-    loop {
-        let page = api.list(&params).await?;
-        found.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => break,
-        }
-    }
+    let mut progress = Progress::of("identities", None);
+    let list = async |params: &ListParams| api.list(params).await;
+    each_page(list, params.limit(PAGE), &mut progress, |one| {
+        found.push(one);
+    })
+    .await?;
     found.sort_by_cached_key(|one| (one.namespace(), one.name_any()));
     Ok(found)
 }
@@ -204,6 +237,45 @@ pub(crate) mod tests {
             let users: Vec<_> = found.iter().map(|one| one.spec.user.as_str()).collect();
             assert_eq!(users, ["bob@acme.com"], "{chooses}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_may_not_list_all_gets_those_of_the_namespace_of_the_context() {
+        let service = tower::service_fn(|request: http::Request<kube::client::Body>| {
+            let is_here = request.uri().path().contains("/namespaces/default/");
+            let items = [identity("alice", "InUse", "True", "Verified")];
+            let (status, body) = match is_here {
+                true => (200, json!({"metadata": {}, "items": items})),
+                false => (
+                    403,
+                    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "code": 403}),
+                ),
+            };
+            let body = kube::client::Body::from(body.to_string().into_bytes());
+            let answer = http::Response::builder().status(status).body(body);
+            async move { answer }
+        });
+        let mut session = Session {
+            client: kube::Client::new(service, "default"),
+            ..api_server(true)
+        };
+        let within = within_rights(&session, list).await.unwrap();
+        assert_eq!(within.read.len(), 1);
+        let unseen = within.unseen.unwrap();
+        assert!(
+            unseen.starts_with("identities outside namespace default: "),
+            "{unseen}"
+        );
+        session.namespace = Some("default".to_owned());
+        assert!(
+            within_rights(&session, list)
+                .await
+                .unwrap()
+                .unseen
+                .is_none()
+        );
+        session.namespace = Some("research".to_owned());
+        assert!(within_rights(&session, list).await.is_err());
     }
 
     #[test]

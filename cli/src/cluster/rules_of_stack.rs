@@ -3,13 +3,13 @@
 use k8s_openapi::api::core::v1::ConfigMap;
 use namesake_api::names;
 use namesake_core::Rules;
-use namesake_service::{RulesFiles, parse_rules, rules_files};
+use namesake_service::{RulesFiles, parse_and_test_rules, parse_rules, rules_files};
 
 use crate::answer::failure::Failure;
 use crate::answer::text::plain;
 use crate::cluster::connect::Session;
 
-/// The rules as written; while they are not valid, those that the broker accepted last.
+/// The rules as written; while they are not valid or fail their own tests, those that the broker accepted last.
 pub(crate) async fn rules(session: &Session) -> Result<Rules, Failure> {
     Ok(files(session).await?.1)
 }
@@ -25,9 +25,13 @@ pub(crate) async fn files(session: &Session) -> Result<(RulesFiles, Rules), Fail
         )))?;
         let Some(map) = map else { continue };
         let files = rules_files(map.data.as_ref());
-        match parse_rules(&files) {
+        let rules = match name {
+            names::RULES_CONFIG_MAP => parse_and_test_rules(&files).map_err(|why| why.to_string()),
+            _ => parse_rules(&files).map_err(|why| why.to_string()),
+        };
+        match rules {
             Ok(rules) => return Ok((files, rules)),
-            Err(errors) => why = errors.to_string(),
+            Err(problems) => why = problems,
         }
     }
     Err(Failure::Refused {

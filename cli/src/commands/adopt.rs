@@ -8,10 +8,10 @@ use namesake_webhook::decide::kinds::{self, Kind, Scope};
 use namesake_webhook::state::served;
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
 use crate::answer::exit_status::ExitStatus;
 use crate::answer::failure::Failure;
 use crate::answer::text::{plain, quoted};
+use crate::answer::{Answer, Case, Output};
 use crate::cluster::connect::Session;
 use crate::console::{Console, say};
 
@@ -38,18 +38,21 @@ pub struct Adopt {
 pub(crate) async fn run(
     session: &Session,
     options: &Adopt,
+    output: Output,
     console: &mut Console<'_>,
 ) -> Result<Answer, Failure> {
     let (kind, name) = parse(&options.object)?;
     let (api, place) = api(session, kind).await?;
     let object = api.get(name).await;
     let object = object.map_err(Failure::to(format!("read {} {place}{name}", kind.kind)))?;
-    say(console.out, &shown(kind, &object, &options.user));
+    let plan = shown(kind, &object, &options.user);
+    match output {
+        Output::Text => say(console.out, &plan),
+        // What programs read has only the answer.
+        _ => say(console.err, &plan),
+    }
     if !options.yes && !confirmed(console, &options.user) {
-        return Ok(Answer::text(
-            "Nothing is changed.\n".to_owned(),
-            ExitStatus::Fine,
-        ));
+        return Ok(answer(kind, &object, &options.user, false));
     }
     let patched = annotate(&api, kind, &place, &object, &options.user).await?;
     if patched.annotations().contains_key(names::ADOPT_ANNOTATION) {
@@ -58,12 +61,40 @@ pub(crate) async fn run(
             why: "the webhook did not see the annotation: is the namespace opted in and not switched off? Remove the annotation".to_owned(),
         });
     }
-    let text = format!(
-        "{} {place}{name} belongs to {} now.\n",
-        kind.kind,
-        plain(&options.user)
-    );
-    Ok(Answer::text(text, ExitStatus::Fine))
+    Ok(answer(kind, &object, &options.user, true))
+}
+
+/// What was done with the object that was shown.
+fn answer(kind: &Kind, object: &DynamicObject, user: &str, is_adopted: bool) -> Answer {
+    let place = plain(&place(object));
+    let name = format!("{} {place}", kind.kind);
+    let text = match is_adopted {
+        true => format!("{name} belongs to {} now.\n", plain(user)),
+        false => "Nothing is changed.\n".to_owned(),
+    };
+    let containers = containers(object).into_iter().map(|container| {
+        json!({"name": container["name"], "image": container["image"], "command": command(container)})
+    });
+    Answer {
+        short: text.clone(),
+        text,
+        json: json!({
+            "object": {"kind": kind.kind, "namespace": object.namespace(), "name": object.name_any()}, "user": user,
+            "containers": containers.collect::<Vec<_>>(), "adopted": is_adopted,
+        }),
+        cases: vec![Case {
+            name,
+            found: Vec::new(),
+            skipped: (!is_adopted).then(|| "not confirmed: nothing is changed".to_owned()),
+        }],
+        status: ExitStatus::Fine,
+    }
+}
+
+/// Namespace and name.
+fn place(object: &DynamicObject) -> String {
+    let namespace = object.namespace().map(|namespace| format!("{namespace}/"));
+    format!("{}{}", namespace.unwrap_or_default(), object.name_any())
 }
 
 /// Annotates the object that was shown. While only its status changes, it tries again.
@@ -118,7 +149,7 @@ fn parse(object: &str) -> Result<(&'static Kind, &str), Failure> {
         .collect();
     let unknown = || {
         Failure::Usage(format!(
-            "{word:?} is no kind that can be adopted: one of {}",
+            "{word:?} cannot be adopted: name one of {}",
             known.join(", ")
         ))
     };
@@ -159,17 +190,13 @@ fn confirmed(console: &mut Console<'_>, user: &str) -> bool {
 
 /// What the object would run as the user.
 fn shown(kind: &Kind, object: &DynamicObject, user: &str) -> String {
-    let mut containers = Vec::new();
-    find_containers(&object.data, &mut containers);
-    let namespace = object.namespace().map(|namespace| format!("{namespace}/"));
-    let name = format!("{}{}", namespace.unwrap_or_default(), object.name_any());
     let mut text = format!(
         "{} {} would run as {}:\n",
         kind.kind,
-        plain(&name),
+        plain(&place(object)),
         plain(user)
     );
-    for container in containers {
+    for container in containers(object) {
         text += &line(container);
     }
     let command = format!(
@@ -189,6 +216,12 @@ fn shown(kind: &Kind, object: &DynamicObject, user: &str) -> String {
 }
 
 /// Every container, wherever the kind has its pod templates.
+fn containers(object: &DynamicObject) -> Vec<&Value> {
+    let mut found = Vec::new();
+    find_containers(&object.data, &mut found);
+    found
+}
+
 fn find_containers<'v>(value: &'v Value, found: &mut Vec<&'v Value>) {
     match value {
         Value::Object(map) => {
@@ -211,12 +244,17 @@ fn find_containers<'v>(value: &'v Value, found: &mut Vec<&'v Value>) {
     }
 }
 
-fn line(container: &Value) -> String {
+/// What a container runs: its command and arguments, or its script.
+fn command(container: &Value) -> String {
     let words = [&container["command"], &container["args"]];
     let words = words.iter().filter_map(|words| words.as_array()).flatten();
     let words = words.filter_map(Value::as_str);
     let words: Vec<_> = words.chain(container["source"].as_str()).collect();
-    let all = plain(&words.join(" "));
+    words.join(" ")
+}
+
+fn line(container: &Value) -> String {
+    let all = plain(&command(container));
     let mut command: String = all.chars().take(MAX_COMMAND).collect();
     if command.len() < all.len() {
         command += "...";
@@ -274,6 +312,32 @@ mod tests {
             "adopt cronjob/nightly --for alice@acme.com -n research",
             &answer,
         );
+    }
+
+    #[test]
+    fn what_was_adopted_is_one_document_with_object_user_and_containers() {
+        let job = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "t-1", "namespace": "research"},
+            "spec": {"template": {"spec": {"containers": [{"name": "main", "image": "python", "command": ["a", "b"]}]}}},
+        });
+        let object: DynamicObject = serde_json::from_value(job).unwrap();
+        let (kind, _) = parse("job/t-1").unwrap();
+        let adopted = answer(kind, &object, "alice@acme.com", true);
+        let expected = json!({
+            "object": {"kind": "Job", "namespace": "research", "name": "t-1"}, "user": "alice@acme.com", "adopted": true,
+            "containers": [{"name": "main", "image": "python", "command": "a b"}],
+        });
+        assert_eq!(adopted.json, expected);
+        assert_eq!(
+            adopted.text,
+            "Job research/t-1 belongs to alice@acme.com now.\n"
+        );
+        let not = answer(kind, &object, "alice@acme.com", false);
+        assert_eq!(
+            (&not.json["adopted"], not.text.as_str()),
+            (&json!(false), "Nothing is changed.\n")
+        );
+        assert!(adopted.cases[0].skipped.is_none() && not.cases[0].skipped.is_some());
     }
 
     #[test]

@@ -11,9 +11,10 @@ use serde_json::json;
 use crate::answer::exit_status::ExitStatus;
 use crate::answer::failure::Failure;
 use crate::answer::text::{plain, table};
-use crate::answer::{Answer, Case};
+use crate::answer::{Answer, Case, Output};
 use crate::cluster::connect::Session;
 use crate::cluster::identities::{self, Which, is_not_ready};
+use crate::console::{Console, say};
 
 /// Options of `list`.
 #[derive(Clone, Debug, Default, Flags)]
@@ -26,7 +27,12 @@ pub struct List {
     pub unproven: bool,
 }
 
-pub(crate) async fn run(session: &Session, options: &List) -> Result<Answer, Failure> {
+pub(crate) async fn run(
+    session: &Session,
+    options: &List,
+    output: Output,
+    console: &mut Console<'_>,
+) -> Result<Answer, Failure> {
     if options.unproven {
         let name = names::UNPROVEN_CONFIG_MAP;
         let map = session.at_home::<ConfigMap>().get_opt(name).await;
@@ -45,15 +51,42 @@ pub(crate) async fn run(session: &Session, options: &List) -> Result<Answer, Fai
         return Ok(unproven(&report, session.namespace.as_deref()));
     }
     let now = Timestamp::now();
-    if options.not_ready {
-        let (shown, all) = join(
-            identities::select(session, Which::NotReady),
-            identities::count(session),
-        )
-        .await;
-        return Ok(answer(&shown?, Some(all?), now));
+    let within = identities::within_rights(session, async |session| {
+        if !options.not_ready {
+            return Ok((identities::list(session).await?, None));
+        }
+        let not_ready = identities::select(session, Which::NotReady);
+        let (shown, all) = join(not_ready, identities::count(session)).await;
+        Ok((shown?, Some(all?)))
+    });
+    let within = within.await?;
+    let (shown, of) = within.read;
+    let answer = answer(&shown, of, now);
+    Ok(match within.unseen {
+        Some(unseen) => {
+            if matches!(output, Output::Short | Output::Json) {
+                say(console.err, &format!("not seen: {}\n", plain(&unseen)));
+            }
+            incomplete(answer, &unseen)
+        }
+        None => answer,
+    })
+}
+
+/// An answer without what the caller may not see.
+fn incomplete(answer: Answer, unseen: &str) -> Answer {
+    let mut cases = answer.cases;
+    cases.push(Case {
+        name: "seen".to_owned(),
+        found: Vec::new(),
+        skipped: Some(unseen.to_owned()),
+    });
+    Answer {
+        text: format!("{}\nNOT SEEN {}\n", answer.text, plain(unseen)),
+        cases,
+        status: ExitStatus::Incomplete,
+        ..answer
     }
-    Ok(answer(&identities::list(session).await?, None, now))
 }
 
 /// The row of an identity: namespace, name, user, class, phase, ready, reason, since when.
@@ -190,6 +223,12 @@ mod tests {
             (ExitStatus::Fine, "not ready: 0 of 1\n")
         );
         golden::check("list", &answer(&all, None, now));
+        let unseen = "identities outside namespace research: not allowed to list identities in all namespaces (-n names one): \
+            identities.namesake.dev is forbidden: User \"alice@acme.com\" cannot list resource \"identities\" in API group \
+            \"namesake.dev\" at the cluster scope";
+        let own = incomplete(answer(&all[..1], None, now), unseen);
+        assert_eq!(own.status, ExitStatus::Incomplete);
+        golden::check_as("list-view", "list", &own);
         golden::check_as("list-not-ready", "list --not-ready", &not_ready);
     }
 

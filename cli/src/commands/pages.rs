@@ -19,7 +19,7 @@ pub struct Man {
     pub command: Option<String>,
 }
 
-/// The completions for a shell. They are for the program itself: kubectl completes its plugins only by other programs.
+/// The completions for a shell, for the program itself; [`super::kubectl_completion`] has those of `kubectl namesake`.
 #[must_use]
 pub(crate) fn completion(options: &Completion, all: Command) -> String {
     let mut bytes = Vec::new();
@@ -63,30 +63,6 @@ mod tests {
             for command in Args::command().get_subcommands() {
                 assert!(text.contains(command.get_name()), "{shell}, {command}");
             }
-        }
-    }
-
-    #[test]
-    fn the_krew_manifest_installs_this_program_on_four_platforms() {
-        let template = include_str!("../../krew.yaml");
-        let filled = template
-            .replace("{{addURIAndSha \"", "uri: \"")
-            .replace("\" .TagName }}", "\"");
-        let manifest: serde_json::Value = serde_saphyr::from_str(&filled).unwrap();
-        let platforms = manifest["spec"]["platforms"].as_array().unwrap();
-        assert_eq!(platforms.len(), 4);
-        for platform in platforms {
-            assert_eq!(platform["bin"], "kubectl-namesake");
-            let labels = &platform["selector"]["matchLabels"];
-            let part = format!(
-                "{}-{}.tar.gz",
-                labels["os"].as_str().unwrap(),
-                labels["arch"].as_str().unwrap()
-            );
-            assert!(
-                platform["uri"].as_str().unwrap().ends_with(&part),
-                "{platform}"
-            );
         }
     }
 

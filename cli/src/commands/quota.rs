@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt as _;
 use namesake_api::names;
 use serde_json::json;
 
@@ -11,6 +13,7 @@ use crate::answer::failure::Failure;
 use crate::answer::text::{plain, table};
 use crate::answer::{Answer, Case};
 use crate::cluster::connect::Session;
+use crate::cluster::identities::age;
 
 /// Usage in per cent from which on a quota counts as found.
 const WARNING_PERCENT: u64 = 80;
@@ -40,9 +43,16 @@ impl Quota {
     }
 }
 
+/// When the broker wrote its report, if the report says it.
+pub(crate) fn reported_at(map: &ConfigMap) -> Option<Timestamp> {
+    let at = map.annotations().get(names::REPORTED_AT_ANNOTATION)?;
+    at.parse().ok()
+}
+
 /// The quotas in the data of the ConfigMap.
 pub(crate) fn quotas(data: &BTreeMap<String, String>) -> Vec<Quota> {
-    let quotas = entries(data).filter(|(kind, ..)| *kind != names::QUOTA_RIGHTS_KIND);
+    let others = [names::QUOTA_RIGHTS_KIND, names::QUOTA_GARBAGE_KIND];
+    let quotas = entries(data).filter(|(kind, ..)| !others.contains(kind));
     let each = quotas.map(|(kind, whose, text)| Quota {
         kind: kind.to_owned(),
         whose: whose.to_owned(),
@@ -55,6 +65,16 @@ pub(crate) fn quotas(data: &BTreeMap<String, String>) -> Vec<Quota> {
 pub(crate) fn rights(data: &BTreeMap<String, String>) -> Vec<(&str, &str)> {
     let rights = entries(data).filter(|(kind, ..)| *kind == names::QUOTA_RIGHTS_KIND);
     rights.map(|(_, whose, text)| (whose, text)).collect()
+}
+
+/// The Google service accounts that belong to no Identity, as the broker reports them; `None` if it has not listed them.
+pub(crate) fn garbage(data: &BTreeMap<String, String>) -> Option<Vec<&str>> {
+    let mut projects = entries(data)
+        .filter(|(kind, ..)| *kind == names::QUOTA_GARBAGE_KIND)
+        .peekable();
+    projects.peek()?;
+    let emails = projects.flat_map(|(_, _, text)| text.lines());
+    Some(emails.filter(|email| *email != names::NO_GARBAGE).collect())
 }
 
 /// Kind, resource and text of each entry.
@@ -72,12 +92,14 @@ pub(crate) async fn run(session: &Session) -> Result<Answer, Failure> {
         "read ConfigMap {}/{name}",
         session.home
     )))?;
-    Ok(answer(&quotas(
-        &map.and_then(|map| map.data).unwrap_or_default(),
-    )))
+    let map = map.unwrap_or_default();
+    let age = reported_at(&map).map(|at| age(at, Timestamp::now()));
+    let quotas = quotas(&map.data.unwrap_or_default());
+    Ok(answer(&quotas, age.as_deref()))
 }
 
-fn answer(quotas: &[Quota]) -> Answer {
+// `age`: how old the report is.
+fn answer(quotas: &[Quota], age: Option<&str>) -> Answer {
     let rows: Vec<_> = quotas
         .iter()
         .map(|one| [one.kind.clone(), one.whose.clone(), one.text.clone()])
@@ -102,14 +124,21 @@ fn answer(quotas: &[Quota]) -> Answer {
     let text = match quotas {
         [] => "the broker has reported no quota yet: it does within a minute after its start\n"
             .to_owned(),
-        _ => table(["KIND", "WHOSE", "USED"], &rows),
+        _ => {
+            let age = age.map_or_else(
+                || "at an unknown time: it is of an earlier release".to_owned(),
+                |age| format!("{age} ago"),
+            );
+            let table = table(["KIND", "WHOSE", "USED"], &rows);
+            format!("{table}\nThe broker reported this {age}.\n")
+        }
     };
     Answer {
         text,
         short: lines.collect(),
         json: json.into(),
         cases: cases.collect(),
-        status: ExitStatus::of(quotas.iter().any(Quota::is_short), true),
+        status: ExitStatus::of(quotas.iter().any(Quota::is_short), !quotas.is_empty()),
     }
 }
 
@@ -138,13 +167,15 @@ mod tests {
     fn a_quota_of_which_four_fifths_are_used_is_short() {
         let short: Vec<_> = report().iter().map(Quota::is_short).collect();
         assert_eq!(short, [true, false, false]);
-        assert_eq!(answer(&report()).status, ExitStatus::Found);
-        assert_eq!(answer(&report()[1..]).status, ExitStatus::Fine);
-        assert!(answer(&[]).text.contains("no quota yet"));
+        assert_eq!(answer(&report(), None).status, ExitStatus::Found);
+        assert_eq!(answer(&report()[1..], None).status, ExitStatus::Fine);
+        let none = answer(&[], None);
+        assert!(none.text.contains("no quota yet"));
+        assert_eq!(none.status, ExitStatus::Incomplete);
     }
 
     #[test]
     fn the_table_is_as_in_the_documentation() {
-        golden::check("quota", &answer(&report()));
+        golden::check("quota", &answer(&report(), Some("3m")));
     }
 }

@@ -1,5 +1,6 @@
 //! The commands about files of rules.
 
+pub(crate) mod bare_job;
 mod files;
 pub(crate) mod lint;
 pub(crate) mod replay;

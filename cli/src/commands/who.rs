@@ -22,6 +22,7 @@ use crate::answer::failure::Failure;
 use crate::cluster::connect::Session;
 use crate::cluster::flags::Global;
 use crate::cluster::identities;
+use crate::console::Progress;
 
 use account::Account;
 use report::Logs;
@@ -53,13 +54,13 @@ pub(crate) async fn run(global: &Global, options: &Who) -> Result<Answer, Failur
     }
     let mut logs = Logs::default();
     if let Some(path) = &options.kubernetes_audit {
-        let log = open(path)?;
-        let read = kubernetes::read(log, &account, since);
+        let (log, mut progress) = open(path)?;
+        let read = kubernetes::read(log, |bytes| progress.add(bytes), &account, since);
         logs.kubernetes = Some(read.map_err(unreadable(path))?);
     }
     if let Some(path) = &options.google_audit {
-        let log = open(path)?;
-        let read = google::read(log, &account, since);
+        let (log, mut progress) = open(path)?;
+        let read = google::read(log, |bytes| progress.add(bytes), &account, since);
         logs.google = Some(read.map_err(unreadable(path))?);
     }
     Ok(report::answer(&account, &logs, since))
@@ -81,9 +82,11 @@ async fn complete(global: &Global, account: Account) -> (Account, Option<String>
     }
 }
 
-fn open(path: &Path) -> Result<BufReader<File>, Failure> {
+fn open(path: &Path) -> Result<(BufReader<File>, Progress), Failure> {
     let file = File::open(path).map_err(unreadable(path))?;
-    Ok(BufReader::with_capacity(1 << 20, file))
+    let size = file.metadata().map_err(unreadable(path))?;
+    let progress = Progress::of_bytes(size.is_file().then_some(size.len()));
+    Ok((BufReader::with_capacity(1 << 20, file), progress))
 }
 
 fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> Failure {

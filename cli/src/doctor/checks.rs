@@ -25,6 +25,10 @@ pub enum Check {
     WebhookReplicas,
     /// The broker's Deployment.
     BrokerReplicas,
+    /// The gateway's Deployment, if there is one.
+    GatewayReplicas,
+    /// The versions of webhook and broker.
+    Versions,
     /// The broker's Lease.
     Leader,
     /// The rules as written.
@@ -68,7 +72,7 @@ const fn row(
 }
 
 /// All checks, in the order of the chain. In commands, HOME is replaced by the namespace of the stack.
-const TABLE: [Row; 17] = [
+const TABLE: [Row; 19] = [
     row(
         Check::ApiServer,
         "api-server",
@@ -96,7 +100,8 @@ const TABLE: [Row; 17] = [
     row(
         Check::CaBundle,
         "ca-bundle",
-        "every webhook has the authority's certificate, which does not expire within 90 days",
+        "every webhook has the authority's certificate, which does not expire within 90 days, and no replica serves one that expires within \
+         two days",
         "kubectl -n HOME rollout restart deployment namesake-webhook; a new authority: docs/operate.md#the-certificate-authority",
     ),
     row(
@@ -110,13 +115,28 @@ const TABLE: [Row; 17] = [
         Check::WebhookReplicas,
         "webhook-replicas",
         "all replicas of the webhook are ready",
-        "kubectl -n HOME describe pods -l app.kubernetes.io/name=namesake-webhook",
+        "kubectl -n HOME describe pods -l app.kubernetes.io/name=namesake-webhook; kubectl -n HOME logs -l \
+         app.kubernetes.io/name=namesake-webhook --tail=50",
     ),
     row(
         Check::BrokerReplicas,
         "broker-replicas",
         "all replicas of the broker are ready",
-        "kubectl -n HOME describe pods -l app.kubernetes.io/name=namesake-broker",
+        "kubectl -n HOME describe pods -l app.kubernetes.io/name=namesake-broker; kubectl -n HOME logs -l \
+         app.kubernetes.io/name=namesake-broker --tail=50",
+    ),
+    row(
+        Check::GatewayReplicas,
+        "gateway-replicas",
+        "all replicas of the gateway are ready, if there is one",
+        "kubectl -n HOME describe pods -l app.kubernetes.io/name=namesake-gateway; kubectl -n HOME logs -l \
+         app.kubernetes.io/name=namesake-gateway --all-containers --tail=50",
+    ),
+    row(
+        Check::Versions,
+        "versions",
+        "all replicas of webhook and broker are of the version of this program",
+        "install the kubectl-namesake of their version, or apply the manifests of this one: docs/upgrade.md",
     ),
     row(
         Check::Leader,
@@ -209,6 +229,8 @@ impl Check {
             Self::WebhookReachable => Reason::DoctorWebhookReachable,
             Self::WebhookReplicas => Reason::DoctorWebhookReplicas,
             Self::BrokerReplicas => Reason::DoctorBrokerReplicas,
+            Self::GatewayReplicas => Reason::DoctorGatewayReplicas,
+            Self::Versions => Reason::DoctorVersions,
             Self::Leader => Reason::DoctorLeader,
             Self::Rules => Reason::DoctorRules,
             Self::RulesRevision => Reason::DoctorRulesRevision,
@@ -287,6 +309,8 @@ pub(super) enum Outcome {
     Found(Vec<Finding>),
     /// It could not be seen, with the reason.
     Unseen(String),
+    /// It could not be seen because a program has not reported it yet, with what is missing: soon it may be there.
+    NotYet(String),
 }
 
 impl Outcome {
@@ -295,6 +319,22 @@ impl Outcome {
         match findings.as_slice() {
             [] => Self::Fine(fine.into()),
             _ => Self::Found(findings),
+        }
+    }
+
+    /// The other outcome if this one found nothing.
+    pub(super) fn or_if_fine(self, other: Option<Self>) -> Self {
+        match (self, other) {
+            (Self::Fine(_), Some(other)) => other,
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Why it could not be seen.
+    pub(super) fn unseen(&self) -> Option<&str> {
+        match self {
+            Self::Unseen(why) | Self::NotYet(why) => Some(why),
+            Self::Fine(_) | Self::Found(_) => None,
         }
     }
 }

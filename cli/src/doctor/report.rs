@@ -16,9 +16,7 @@ pub(super) fn answer(all: &[Checked]) -> Answer {
     let found = all
         .iter()
         .any(|one| matches!(one.outcome, Outcome::Found(_)));
-    let unseen = all
-        .iter()
-        .any(|one| matches!(one.outcome, Outcome::Unseen(_)));
+    let unseen = all.iter().any(|one| one.outcome.unseen().is_some());
     let mut text: String = all.iter().map(block).collect();
     let _ = write!(text, "\n{}", summary(all));
     Answer {
@@ -30,13 +28,12 @@ pub(super) fn answer(all: &[Checked]) -> Answer {
     }
 }
 
-/// What is not as it should be yet, for `--wait`.
-pub(super) fn waiting(all: &[Checked]) -> String {
-    let open = all
+/// The words of the checks whose outcome may soon be another one, for `--wait`. Rights that are missing do not come by waiting.
+pub(super) fn unsettled(all: &[Checked]) -> Vec<&'static str> {
+    let unsettled = all
         .iter()
-        .filter(|one| matches!(one.outcome, Outcome::Found(_)));
-    let words: Vec<_> = open.map(|one| one.check.word()).collect();
-    format!("waiting: {}\n", words.join(", "))
+        .filter(|one| matches!(one.outcome, Outcome::Found(_) | Outcome::NotYet(_)));
+    unsettled.map(|one| one.check.word()).collect()
 }
 
 fn block(one: &Checked) -> String {
@@ -45,7 +42,7 @@ fn block(one: &Checked) -> String {
     };
     match &one.outcome {
         Outcome::Fine(detail) => line("ok", detail),
-        Outcome::Unseen(why) => line("UNSEEN", why),
+        Outcome::Unseen(why) | Outcome::NotYet(why) => line("UNSEEN", why),
         Outcome::Found(findings) => {
             let each = findings.iter().map(
                 |Finding {
@@ -74,7 +71,9 @@ fn lines(one: &Checked) -> String {
     let (word, code) = (one.check.word(), one.check.reason().code());
     match &one.outcome {
         Outcome::Fine(_) => format!("ok {word}\n"),
-        Outcome::Unseen(why) => format!("unseen {word}: {}\n", plain(why)),
+        Outcome::Unseen(why) | Outcome::NotYet(why) => {
+            format!("unseen {word}: {}\n", plain(why))
+        }
         Outcome::Found(findings) => {
             let each = findings.iter();
             each.map(|one| {
@@ -95,7 +94,7 @@ fn value(one: &Checked) -> Value {
         Outcome::Fine(detail) => {
             json!({"check": check, "meaning": meaning, "state": "ok", "detail": detail})
         }
-        Outcome::Unseen(why) => {
+        Outcome::Unseen(why) | Outcome::NotYet(why) => {
             json!({"check": check, "meaning": meaning, "state": "unseen", "detail": why})
         }
         Outcome::Found(findings) => {
@@ -112,7 +111,7 @@ fn value(one: &Checked) -> Value {
 fn case(one: &Checked) -> Case {
     let (found, skipped) = match &one.outcome {
         Outcome::Fine(_) => (Vec::new(), None),
-        Outcome::Unseen(why) => (Vec::new(), Some(why.clone())),
+        Outcome::Unseen(why) | Outcome::NotYet(why) => (Vec::new(), Some(why.clone())),
         Outcome::Found(findings) => {
             let code = one.check.reason().code();
             let each = findings.iter();
@@ -136,13 +135,35 @@ fn summary(all: &[Checked]) -> String {
     let number = |is: fn(&Outcome) -> bool| all.iter().filter(|one| is(&one.outcome)).count();
     let fine = number(|outcome| matches!(outcome, Outcome::Fine(_)));
     let found = number(|outcome| matches!(outcome, Outcome::Found(_)));
-    let unseen = number(|outcome| matches!(outcome, Outcome::Unseen(_)));
+    let unseen = number(|outcome| outcome.unseen().is_some());
     let mut text = format!("{} checks: {fine} fine, {found} found something", all.len());
     if unseen > 0 {
-        let _ = write!(
-            text,
-            ", {unseen} not seen: run it as a user who may read them"
-        );
+        let _ = write!(text, ", {unseen} not seen");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::checks::Check;
+
+    fn checked(check: Check, outcome: Outcome) -> Checked {
+        Checked { check, outcome }
+    }
+
+    #[test]
+    fn what_is_found_or_not_reported_yet_is_waited_for_also_beside_what_may_not_be_read() {
+        let found = Check::Leader.finding("home", "Lease", "no broker holds it".to_owned());
+        let no_right = checked(Check::Quota, Outcome::Unseen("no right".to_owned()));
+        let all = [
+            checked(Check::Rules, Outcome::Fine(String::new())),
+            checked(Check::Leader, Outcome::Found(vec![found])),
+            checked(Check::Rights, Outcome::NotYet("no report".to_owned())),
+            no_right.clone(),
+        ];
+        assert_eq!(answer(&all).status, ExitStatus::Incomplete);
+        assert_eq!(unsettled(&all), ["leader", "rights"]);
+        assert!(unsettled(&[no_right]).is_empty());
+    }
 }

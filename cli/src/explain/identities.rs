@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::facts::{IdentityFacts, UserFacts};
 use super::story::{self, Story};
 use crate::answer::text::count;
+use crate::cluster::identities::is_not_ready;
 
 /// Waiting pods of an identity that are printed.
 const MAX_WAITING: usize = 3;
@@ -71,8 +72,7 @@ fn account_and_state(story: &mut Story, facts: &IdentityFacts, now: Timestamp) {
     let identity = &facts.identity;
     story.line("account", story::account(identity));
     let state = story::state(identity, now);
-    let should_work = identity.phase().accepts_new_pods();
-    match should_work && !identity.is_ready() {
+    match is_not_ready(identity) {
         true => story.found("identity", state),
         false => story.line("identity", state),
     }

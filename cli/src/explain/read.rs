@@ -274,7 +274,7 @@ async fn links(
     });
     let asked: Vec<_> = asked.collect();
     let texts: Vec<_> = asked.iter().flatten().cloned().collect();
-    let answered = verify::verify(&session.client, namespace, &texts).await;
+    let answered = verify::verify(session, namespace, &texts).await;
     let answers = answered.unwrap_or_else(|why| {
         unseen.push(format!("whether the signatures are valid: {why}"));
         Vec::new()

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::facts::{Link, Payload, Proof, RunFacts, Signed};
 use super::story::{self, Story, with_code};
+use crate::cluster::identities::is_not_ready;
 
 pub(super) fn story(facts: &RunFacts, now: Timestamp) -> Story {
     let title = match &facts.pod {
@@ -204,9 +205,9 @@ fn account(story: &mut Story, facts: &RunFacts, resolution: Option<&Resolution>,
         Some(identity) => {
             story.line("account", story::account(identity));
             let state = story::state(identity, now);
-            match identity.is_ready() {
-                true => story.line("identity", state.as_str()),
-                false => story.found("identity", state.as_str()),
+            match is_not_ready(identity) {
+                true => story.found("identity", state.as_str()),
+                false => story.line("identity", state.as_str()),
             }
             story.value("identity", state);
         }

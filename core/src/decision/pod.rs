@@ -13,7 +13,7 @@ use super::{Decision, IdentityChoice, PodAttributes, Refusal, TracedRule};
 
 impl Rules {
     /// Decides what a pod gets. The cost does not depend on the number of pins, nor on rules for other users, groups, flows and
-    /// namespaces that are named exactly.
+    /// namespaces that are named exactly, nor on those for other beginnings of a user's name.
     #[must_use]
     pub fn decide(&self, pod: &PodAttributes<'_>) -> Decision {
         if self.is_offboarded(pod.user) {

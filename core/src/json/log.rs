@@ -1,17 +1,18 @@
 //! Reads logs entry by entry: lines of JSON, or one list of JSON as gcloud prints it. It keeps no entry, so a log of any size fits into
 //! memory.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, BufRead, Read};
 
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Longest line that is read, in bytes: two objects of 3 MiB, the largest request that the API server accepts.
-const MAX_LINE_BYTES: u64 = 8 << 20;
+/// Longest entry that is read, in bytes: two objects of 3 MiB, the largest request that the API server accepts.
+const MAX_ENTRY_BYTES: u64 = 8 << 20;
 
 /// Calls `entry` with each entry that is not blank: `None` for a line that is too long, and for the rest of a list after the place where
-/// it is broken. `progress` is called with the bytes that were read.
+/// it is broken or an element is too long. `progress` is called with the bytes that were read.
 ///
 /// # Errors
 /// The log cannot be read.
@@ -23,9 +24,11 @@ pub fn read_log(
     let spaces = skip_spaces(&mut log)?;
     progress(spaces);
     if log.fill_buf()?.first() == Some(&b'[') {
-        let mut reader = serde_json::Deserializer::from_reader(log);
-        return match reader.deserialize_seq(Elements(&mut entry, &mut progress)) {
-            Err(error) if error.is_io() => Err(error.into()),
+        let left = Cell::new(MAX_ENTRY_BYTES);
+        let bounded = Bounded { log, left: &left };
+        let mut reader = serde_json::Deserializer::from_reader(bounded);
+        return match reader.deserialize_seq(Elements(&mut entry, &mut progress, &left)) {
+            Err(error) if error.is_io() && left.get() > 0 => Err(error.into()),
             Err(_) => {
                 entry(None);
                 Ok(())
@@ -36,11 +39,11 @@ pub fn read_log(
     let mut line = Vec::new();
     loop {
         line.clear();
-        let mut bytes = Read::take(&mut log, MAX_LINE_BYTES).read_until(b'\n', &mut line)? as u64;
+        let mut bytes = Read::take(&mut log, MAX_ENTRY_BYTES).read_until(b'\n', &mut line)? as u64;
         if bytes == 0 {
             return Ok(());
         }
-        let is_cut = bytes == MAX_LINE_BYTES && line.last() != Some(&b'\n');
+        let is_cut = bytes == MAX_ENTRY_BYTES && line.last() != Some(&b'\n');
         if is_cut {
             bytes += skip_line(&mut log)?;
         }
@@ -83,7 +86,24 @@ fn skip_line(log: &mut impl BufRead) -> io::Result<u64> {
     }
 }
 
-struct Elements<'c, E, P>(&'c mut E, &'c mut P);
+/// Fails when an element is too long, so that it is never in memory whole.
+struct Bounded<'c, R> {
+    log: R,
+    left: &'c Cell<u64>,
+}
+
+impl<R: Read> Read for Bounded<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.left.get() == 0 {
+            return Err(io::Error::other("an element is too long"));
+        }
+        let read = self.log.read(into)?;
+        self.left.set(self.left.get().saturating_sub(read as u64));
+        Ok(read)
+    }
+}
+
+struct Elements<'c, E, P>(&'c mut E, &'c mut P, &'c Cell<u64>);
 
 impl<'de, E: FnMut(Option<&[u8]>), P: FnMut(u64)> Visitor<'de> for Elements<'_, E, P> {
     type Value = ();
@@ -93,10 +113,11 @@ impl<'de, E: FnMut(Option<&[u8]>), P: FnMut(u64)> Visitor<'de> for Elements<'_, 
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self(entry, progress) = self;
+        let Self(entry, progress, left) = self;
         while let Some(element) = list.next_element::<Box<RawValue>>()? {
             entry(Some(element.get().as_bytes()));
             progress(element.get().len() as u64);
+            left.set(MAX_ENTRY_BYTES);
         }
         Ok(())
     }
@@ -129,6 +150,14 @@ mod tests {
             ["1", "{\"a\": [2]}", "3"]
         );
         assert_eq!(read("[1, 2, {"), ["1", "2", "-"]);
+    }
+
+    #[test]
+    fn a_list_is_read_up_to_an_element_that_is_too_long() {
+        let long = format!("[1, \"{}\", 2]", "3".repeat(9 << 20));
+        assert_eq!(read(&long), ["1", "-"]);
+        let half = format!("\"{}\"", "3".repeat(5 << 20));
+        assert_eq!(read(&format!("[{half}, {half}, 2]")).len(), 3);
     }
 
     #[test]

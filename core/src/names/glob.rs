@@ -40,6 +40,12 @@ impl Glob {
         !self.0.contains('*')
     }
 
+    /// What every value that matches begins with, if there is a `*` and something before it.
+    pub(crate) fn prefix(&self) -> Option<&str> {
+        let (prefix, _) = self.0.split_once('*')?;
+        (!prefix.is_empty()).then_some(prefix)
+    }
+
     /// Whether every value matches, so that the glob is not a condition.
     pub(crate) fn matches_everything(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|b| b == b'*')

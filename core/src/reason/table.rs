@@ -356,6 +356,11 @@ super::reasons! {
         => "see docs/operate.md, \"Several stacks\"";
     NS2308 QuotaNearlyExhausted(Passing) "a quota will be exhausted soon"
         => "see docs/operate.md, \"Quotas\"";
+    NS2309 PhaseChanged(Done) "the identity entered another phase of its lifecycle"
+        => "see docs/operate.md, \"Lifecycle of an identity\"";
+    NS2310 GuardFaults(Lasting) "policies or webhooks that protect Namesake are missing, or weaker than shipped"
+        => "apply the manifests of this version again";
+    NS2311 GuardsIntact(Done) "all policies and webhooks are as shipped" => "";
 
     "What `check` finds":
     NS3001 CheckInstallation = "installation" (Lasting) "a policy or a webhook is missing, or weaker than shipped"
@@ -404,6 +409,8 @@ super::reasons! {
         => "create them again, or adopt them: docs/operate.md, \"Objects without a proven requester\"";
     NS3023 CheckOtherWebhooks = "other-webhooks" (Lasting) "another webhook changes pods after Namesake"
         => "make sure that it leaves account, containers and annotations of Namesake alone";
+    NS3024 CheckOptedOut = "opted-out" (Lasting) "nothing checks pods that name the identities of a namespace which opted out"
+        => "set the label that the finding names";
 
     "What `doctor` finds":
     NS3101 DoctorApiServer = "api-server" (Lasting) "the API server is too old: it has no ValidatingAdmissionPolicy v1"
@@ -440,4 +447,8 @@ super::reasons! {
         => "add a component of manifests/metrics to the overlay: docs/operate.md, \"Health, metrics and logs\"";
     NS3117 DoctorRights = "rights" (Lasting) "the broker lacks permissions at Google that the rules need"
         => "apply the Terraform module again, or grant the broker's account a role with them";
+    NS3118 DoctorVersions = "versions" (Lasting) "webhook, broker and `kubectl namesake` are of different versions, so what one knows may not be true of the other"
+        => "install the `kubectl namesake` of their version, or upgrade: docs/upgrade.md";
+    NS3119 DoctorGatewayReplicas = "gateway-replicas" (Lasting) "not all replicas of the gateway are ready"
+        => "`kubectl describe` its pods, and read their logs";
 }

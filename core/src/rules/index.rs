@@ -9,13 +9,15 @@ use crate::{
 
 use super::{Effect, Rule};
 
-/// Positions of rules, ascending in each list, by the first of their exact conditions: user, group, flow, namespace.
+/// Positions of rules, ascending in each list, by the first of their exact conditions: user, group, flow, namespace; or else by what
+/// the name of the user begins with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RuleIndex {
     of_user: HashMap<String, Vec<usize>>,
     of_group: HashMap<String, Vec<usize>>,
     of_flow: HashMap<String, Vec<usize>>,
     of_namespace: HashMap<String, Vec<usize>>,
+    of_user_prefix: HashMap<String, Vec<usize>>,
     /// Rules without such a condition, which can match any pod.
     others: Vec<usize>,
 }
@@ -43,6 +45,8 @@ impl RuleIndex {
             (&mut self.of_flow, flow)
         } else if let Some(namespace) = exact(conditions.namespace.as_ref()) {
             (&mut self.of_namespace, namespace)
+        } else if let Some(prefix) = conditions.user.as_ref().and_then(Glob::prefix) {
+            (&mut self.of_user_prefix, prefix)
         } else {
             return &mut self.others;
         };
@@ -56,9 +60,13 @@ impl RuleIndex {
         flow: Option<&str>,
         namespace: &str,
     ) -> impl Iterator<Item = usize> {
+        let user = user.as_str();
+        let prefixes = (1..=user.len()).filter_map(|end| user.get(..end));
+        let of_prefixes = prefixes.filter_map(|prefix| self.of_user_prefix.get(prefix));
         let of_groups = groups.members().filter_map(|it| self.of_group.get(it));
         let mut lists: Vec<&[usize]> = of_groups
-            .chain(self.of_user.get(user.as_str()))
+            .chain(self.of_user.get(user))
+            .chain(of_prefixes)
             .chain(flow.and_then(|flow| self.of_flow.get(flow)))
             .chain(self.of_namespace.get(namespace))
             .chain([&self.others])
@@ -104,7 +112,7 @@ mod tests {
             deny: "no".to_owned(),
         };
         (
-            glob(&["a@x", "b@x", "*@x"]),
+            glob(&["a@x", "b@x", "*@x", "a*", "a@*", "a@x*", "b*x"]),
             proptest::option::of(select(&["g", "h"][..])),
             glob(&["F", "G", "F*"]),
             glob(&["n", "m", "*"]),

@@ -58,7 +58,8 @@ pub(super) async fn authorize(
     answer
 }
 
-/// Logs and answers. Refusals that do not depend on what the rules give to whom hold in shadow mode too.
+/// Logs and answers. Who somebody is, and that a host is read-only, holds in shadow mode too. An unknown path or body does not:
+/// shadow mode shows what enforcing would break.
 fn answer(request: &Request<'_>, mode: EndpointMode, decision: Decision) -> (Outcome, Response) {
     let Decision { user, result } = decision;
     let Err(refusal) = result else {

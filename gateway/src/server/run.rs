@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use kube::Client;
+use namesake_service::serve_metrics;
 use reqwest::Url;
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
@@ -21,9 +22,6 @@ use crate::state::{Cluster, Owners, State, system_clock, watch};
 
 /// Owner and group of the socket may connect: Envoy runs with the same group.
 const SOCKET_MODE: u32 = 0o660;
-
-/// How long a connection to the metrics port may stay without any request.
-const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers Envoy on `listener`, and serves metrics on `metrics`, until `shutdown`, and then until the requests in progress are answered.
 ///
@@ -44,11 +42,7 @@ pub async fn run(
         .with_cluster(Cluster::new(client.clone(), namespace));
     let state = Arc::new(state);
     let address = metrics.local_addr()?;
-    metrics.set_nonblocking(true)?;
-    let metrics = axum_server::from_tcp(metrics)?
-        .http1_only()
-        .first_request_timeout(FIRST_REQUEST_TIMEOUT)
-        .serve(metrics_app(state.clone()).into_make_service());
+    let metrics = serve_metrics(metrics, metrics_app(state.clone()))?;
     tracing::info!(socket = %args.socket.display(), metrics = %address, namespace, "serving");
     let stop = stop(shutdown, state.clone(), args.server.drain);
     let server = axum::serve(listener, app(state.clone())).with_graceful_shutdown(stop);

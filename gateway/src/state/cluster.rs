@@ -103,6 +103,8 @@ impl Cluster {
     /// The report cannot be read, or does not exist yet.
     pub async fn unproven(&self) -> Result<UnprovenReport, Failed> {
         let data = self.config_map(UNPROVEN_CONFIG_MAP).await?;
+        // The webhook creates it without data when it is not ready.
+        let data = data.filter(|data| !data.is_empty());
         let data = data.ok_or_else(|| "the webhook has not reported any yet".to_owned())?;
         let report = UnprovenReport::from_data(&data);
         report.map_err(|error| format!("ConfigMap {UNPROVEN_CONFIG_MAP}: {error}"))

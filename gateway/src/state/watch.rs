@@ -4,7 +4,7 @@ use futures::future::join3;
 use kube::runtime::watcher::{Config, watcher};
 use kube::{Api, Client};
 use namesake_api::Identity;
-use namesake_service::{RulesEffect, WatchEvent, follow, watch_rules};
+use namesake_service::{NamespaceAndName, RulesEffect, WatchEvent, follow, watch_rules};
 
 use super::{State, cluster_keys};
 use crate::caller::KnownIdentity;
@@ -55,9 +55,9 @@ async fn identities(client: Client, state: &State) {
     .await;
 }
 
-fn apply(state: &State, identity: Identity) -> Option<(String, String)> {
+fn apply(state: &State, identity: Identity) -> Option<NamespaceAndName> {
     let known = KnownIdentity::of(&identity);
     let (namespace, name) = (identity.metadata.namespace?, identity.metadata.name?);
     state.identities.apply(&namespace, &name, known);
-    Some((namespace, name))
+    Some((namespace.into(), name.into()))
 }

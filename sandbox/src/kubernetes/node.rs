@@ -27,6 +27,7 @@ use kube::{
         watcher::{self, Event},
     },
 };
+use namesake_api::names::GKE_METADATA_SERVER_LABEL;
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -51,9 +52,6 @@ mod run;
 mod status;
 pub mod tokens;
 mod volumes;
-
-/// The label of GKE's nodes on which pods reach a metadata server, and so have an identity of their own.
-const METADATA_SERVER_LABEL: &str = "iam.gke.io/gke-metadata-server-enabled";
 
 /// What the node adds to pods.
 #[derive(Debug, Clone, Default)]
@@ -240,7 +238,7 @@ async fn register(client: &Client, exec_port: u16, has_metadata_server: bool) ->
         "topology.kubernetes.io/zone": "loopback-a",
     });
     if has_metadata_server {
-        labels[METADATA_SERVER_LABEL] = json!("true");
+        labels[GKE_METADATA_SERVER_LABEL] = json!("true");
     }
     let node =
         json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "labels": labels}});

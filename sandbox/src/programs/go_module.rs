@@ -15,7 +15,7 @@ use crate::{
 };
 
 const PROGRESS: Duration = Duration::from_secs(10);
-const INSTALL_GO: &str = "install Go 1.26 or newer (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a folder that has the \
+const INSTALL_GO: &str = "install Go 1.26.7 or newer (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a folder that has the \
                           programs: sandbox/README.md names them";
 
 /// Where the programs of one Go module are built, and how.

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result};
@@ -15,6 +16,8 @@ use crate::{
         lock,
     },
 };
+
+pub mod versions;
 
 /// The database of the API server.
 pub const ETCD: Program = Program {
@@ -109,12 +112,23 @@ impl Binaries {
         &self.folder
     }
 
+    /// The minor version of the API server. A program that does not say it is `None`: when it is started, its log says more.
+    #[must_use]
+    pub fn minor_version(&self) -> Option<u32> {
+        let asked = Command::new(self.path(KUBE_APISERVER))
+            .arg("--version")
+            .output();
+        let said = String::from_utf8(asked.ok()?.stdout).ok()?;
+        let version = said.trim().strip_prefix("Kubernetes v1.")?;
+        version.split('.').next()?.parse().ok()
+    }
+
     fn build(root: &Path, progress: &mut dyn FnMut(&str)) -> Result<Self> {
         let folder = root.join("target").join("control-plane");
         let module = root.join("sandbox").join("control-plane");
         let _lock = lock(&folder)?;
         let build = GoBuild {
-            ldflags: ldflags(&module)?,
+            ldflags: ldflags(&module.join("go.mod"))?,
             stamp: go_module::stamp(&module, &["go.mod", "go.sum"])?,
             module,
             modfile: None,
@@ -127,9 +141,8 @@ impl Binaries {
 }
 
 /// Linker flags with the version; without them the API server reports v0.0.0.
-fn ldflags(module: &Path) -> Result<String> {
-    let text = fs::read_to_string(module.join("go.mod")).context("cannot read go.mod")?;
-    let version = kubernetes_version(&text).context("go.mod does not require k8s.io/kubernetes")?;
+fn ldflags(modfile: &Path) -> Result<String> {
+    let version = kubernetes_version(modfile)?;
     let mut parts = version.trim_start_matches('v').split('.');
     let (major, minor) = (
         parts.next().unwrap_or_default(),
@@ -141,7 +154,15 @@ fn ldflags(module: &Path) -> Result<String> {
     ))
 }
 
-fn kubernetes_version(go_mod: &str) -> Option<&str> {
+/// The version that a go.mod requires, as `v1.36.3`.
+fn kubernetes_version(modfile: &Path) -> Result<String> {
+    let text = fs::read_to_string(modfile)
+        .with_context(|| format!("cannot read {}", modfile.display()))?;
+    let version = version_in(&text).map(str::to_owned);
+    version.with_context(|| format!("{} does not require k8s.io/kubernetes", modfile.display()))
+}
+
+fn version_in(go_mod: &str) -> Option<&str> {
     go_mod.lines().find_map(|line| {
         line.trim()
             .strip_prefix("k8s.io/kubernetes ")?
@@ -169,15 +190,15 @@ mod tests {
     #[test]
     fn the_api_server_reports_the_version_of_the_go_module() {
         let module = workspace_root().join("sandbox").join("control-plane");
-        let flags = ldflags(&module).unwrap();
+        let flags = ldflags(&module.join("go.mod")).unwrap();
         assert!(
             flags.contains("gitVersion=v1.") && flags.contains("gitMajor=1 "),
             "{flags}"
         );
         assert_eq!(
-            kubernetes_version("require (\n\tk8s.io/kubernetes v1.2.3 // indirect\n)"),
+            version_in("require (\n\tk8s.io/kubernetes v1.2.3 // indirect\n)"),
             Some("v1.2.3")
         );
-        assert_eq!(kubernetes_version("module x"), None);
+        assert_eq!(version_in("module x"), None);
     }
 }

@@ -93,6 +93,7 @@ module "namesake" {
   project_grants         = var.namesake.project_grants
   direct_mode            = var.namesake.direct_mode
   pinned_accounts        = var.namesake.pinned_accounts
+  components             = var.namesake.components
   registry               = var.namesake.registry
   tag                    = var.namesake.tag
 }

@@ -62,6 +62,7 @@ variable "namesake" {
     project_grants         = optional(map(set(string)), {})
     direct_mode            = optional(bool, false)
     pinned_accounts        = optional(set(string), [])
+    components             = optional(set(string), [])
     registry               = optional(string)
     tag                    = optional(string, "0.1.0")
   })

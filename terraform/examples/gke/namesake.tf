@@ -18,6 +18,7 @@ module "namesake" {
   direct_mode            = var.namesake.direct_mode
   pinned_accounts        = var.namesake.pinned_accounts
   opted_in               = var.namesake.opted_in
+  components             = var.namesake.components
   gateway                = var.namesake.gateway
   manifests              = var.namesake.manifests
   registry               = var.namesake.registry

@@ -29,6 +29,7 @@ variable "namesake" {
     direct_mode            = optional(bool, false)
     pinned_accounts        = optional(set(string), [])
     opted_in               = optional(set(string))
+    components             = optional(set(string), [])
     manifests              = optional(string, "../..")
     registry               = optional(string)
     tag                    = optional(string, "0.1.0")

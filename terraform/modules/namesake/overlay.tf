@@ -19,6 +19,7 @@ locals {
     registry      = local.registry
     tag           = var.tag
     environment   = local.environment
+    components    = sort(var.components)
     control_plane = sort(var.control_plane)
     gateway_yaml  = local.gateway_yaml
   }))

@@ -28,7 +28,7 @@ variable "manifests" {
 }
 
 variable "registry" {
-  description = "Where the images webhook, broker and gateway are. Without it: REGION-docker.pkg.dev/PROJECT/namesake-STACK."
+  description = "Where the images webhook, broker, gateway and cli are. Without it: REGION-docker.pkg.dev/PROJECT/namesake-STACK."
   type        = string
   default     = null
 
@@ -63,6 +63,21 @@ variable "opted_in" {
   description = "Namespaces in which pods get identities. The others get Namesake's rights only, which is the step before. Without it: all new ones."
   type        = set(string)
   default     = null
+}
+
+variable "components" {
+  description = "Optional parts of the overlay: `doctor` checks the installation every night, `metrics` lets monitoring scrape the metrics, and `metrics/gke` or `metrics/prometheus-operator` tells it what to scrape and when to alert."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = length(setsubtract(var.components, ["doctor", "metrics", "metrics/gke", "metrics/prometheus-operator"])) == 0
+    error_message = "components: ${join(", ", var.components)}: write doctor, metrics, metrics/gke or metrics/prometheus-operator."
+  }
+  validation {
+    condition     = contains(var.components, "metrics") || !anytrue([for name in var.components : startswith(name, "metrics/")])
+    error_message = "components: ${join(", ", var.components)}: add metrics, which lets monitoring reach what the others tell it to scrape."
+  }
 }
 
 variable "gateway" {

@@ -88,6 +88,8 @@ fn draw(lines: &[Line], picture: &Path) -> Result<(), Box<dyn std::error::Error>
         .configure_mesh()
         .x_desc("clients")
         .y_desc("milliseconds")
+        .x_max_light_lines(1)
+        .y_label_formatter(&|time| time.to_string())
         .draw()?;
     for (line, colour) in lines.iter().zip(COLOURS) {
         let style = colour.stroke_width(2);

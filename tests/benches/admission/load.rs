@@ -66,12 +66,15 @@ impl Target {
     }
 
     async fn create(&self, client: &Client) -> Result<Duration> {
-        let path = format!("/api/v1/namespaces/{}/pods?dryRun=All", self.namespace);
-        let request = Request::post(path).header(CONTENT_TYPE, "application/json");
-        let request = request.body(self.body.to_vec())?;
-        let started = Instant::now();
-        let answer = client.request_text(request).await.context(self.name)?;
-        let time = started.elapsed();
+        let (mut answer, mut time) = self.send(client).await?;
+        // The API server closes a connection that was idle for 90 s, perhaps while this request was on its way.
+        if matches!(
+            answer,
+            Err(kube::Error::Service(_) | kube::Error::HyperError(_))
+        ) {
+            (answer, time) = self.send(client).await?;
+        }
+        let answer = answer.context(self.name)?;
         ensure!(
             answer.contains(self.expected),
             "{}: no {} in {answer}",
@@ -79,5 +82,15 @@ impl Target {
             self.expected
         );
         Ok(time)
+    }
+
+    /// The answer to one request, and how long it took.
+    async fn send(&self, client: &Client) -> Result<(kube::Result<String>, Duration)> {
+        let path = format!("/api/v1/namespaces/{}/pods?dryRun=All", self.namespace);
+        let request = Request::post(path).header(CONTENT_TYPE, "application/json");
+        let request = request.body(self.body.to_vec())?;
+        let started = Instant::now();
+        let answer = client.request_text(request).await;
+        Ok((answer, started.elapsed()))
     }
 }

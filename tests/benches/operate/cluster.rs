@@ -11,7 +11,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
-use namesake_api::{Identity, names};
+use namesake_api::{Identity, Phase, names};
 use namesake_sandbox::cli::output::say;
 use namesake_sandbox::kubernetes::install;
 use namesake_sandbox::kubernetes::service::Service;
@@ -25,7 +25,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// Writes at once.
 const WRITERS: usize = 8;
 /// One of so many identities is not ready.
-const NOT_READY: usize = 50;
+pub(crate) const NOT_READY: usize = 50;
 
 /// All of it. Dropping it stops all processes.
 pub(crate) struct Cluster {
@@ -161,6 +161,8 @@ async fn store_one(identities: &Api<Identity>, identity: &Identity, at: usize) -
         condition.observed_generation = stored.metadata.generation;
         if at.is_multiple_of(NOT_READY) && condition.type_ == names::READY {
             "False".clone_into(&mut condition.status);
+            // As the broker does: the phase follows the conditions.
+            status.phase = Some(Phase::Verifying);
         }
     }
     let status = Patch::Merge(json!({"status": status}));

@@ -9,14 +9,14 @@ mod sections;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use namesake_sandbox::cli::output::say;
 use namesake_sandbox::{RESEARCH, WorkFolder};
 
-use cluster::Cluster;
+use cluster::{Cluster, NOT_READY};
 use report::{Report, Times};
 
 /// The goals, in milliseconds.
@@ -45,6 +45,12 @@ async fn bench(folder: &WorkFolder, identities: usize, runs: usize) -> Result<Re
     let kubeconfig = cluster.kubeconfig();
     let mut report = Report::default();
     let all = format!("{identities} identities");
+    let not_ready = list_not_ready(&kubeconfig)?;
+    let expected = identities.div_ceil(NOT_READY);
+    ensure!(
+        not_ready == expected,
+        "{not_ready} identities are listed, not {expected}"
+    );
     for (name, words, limit) in [
         (
             "explain pod",
@@ -73,16 +79,27 @@ async fn bench(folder: &WorkFolder, identities: usize, runs: usize) -> Result<Re
     Ok(report)
 }
 
+/// How many identities are listed as not ready: a measurement of an answer without any would be worthless.
+fn list_not_ready(kubeconfig: &Path) -> Result<usize> {
+    let output = output(kubeconfig, &["list", "--not-ready", "-o", "short"])?;
+    Ok(String::from_utf8(output.stdout)?.lines().count())
+}
+
 /// Runs the program once, and returns how long it took.
 fn time(kubeconfig: &Path, words: &[&str]) -> Result<Duration> {
     let started = Instant::now();
+    output(kubeconfig, words)?;
+    Ok(started.elapsed())
+}
+
+/// Runs the program once, and returns its whole answer.
+fn output(kubeconfig: &Path, words: &[&str]) -> Result<Output> {
     let output = Command::new(program()?)
         .arg("--kubeconfig")
         .arg(kubeconfig)
         .args(words)
         .stdin(Stdio::null())
         .output()?;
-    let took = started.elapsed();
     let text = String::from_utf8_lossy(&output.stderr);
     // 0 and 1 are whole answers.
     let is_whole = matches!(output.status.code(), Some(0 | 1));
@@ -91,7 +108,7 @@ fn time(kubeconfig: &Path, words: &[&str]) -> Result<Duration> {
         "{words:?} gave no whole answer: {} {text}",
         output.status
     );
-    Ok(took)
+    Ok(output)
 }
 
 /// The program of the same build.

@@ -12,7 +12,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
 use namesake_api::{Identity, names};
 use namesake_broker::Timings;
-use namesake_broker::identity::plan::PROOFS;
+use namesake_broker::identity::plan::VERIFICATIONS;
 use namesake_sandbox::cli::output::say;
 use tokio_util::sync::CancellationToken;
 
@@ -239,8 +239,8 @@ fn unavoidable(size: &Size) -> Duration {
     let creations = over(size.users, google::CREATES_PER_MINUTE);
     let writes = over(size.users * WRITES_EACH, google::WRITES_PER_MINUTE);
     let coming = size.users as f64 / f64::from(size.users_per_second);
-    let proofs = Timings::default().proof * (PROOFS - 1);
-    Duration::from_secs_f64(creations.max(writes).max(coming)) + proofs
+    let verifications = Timings::default().verification * (VERIFICATIONS - 1);
+    Duration::from_secs_f64(creations.max(writes).max(coming)) + verifications
 }
 
 /// The seconds until no pod of a new user is gated; infinite if one still is after a minute.

@@ -56,18 +56,20 @@ pub(crate) async fn fill(home: &Home, size: &Size) -> anyhow::Result<()> {
     let broker = home.control_plane.client_as(BROKER_USER, &groups).await?;
     let etcd = Etcd::at(home.control_plane.etcd())?;
     make(&broker, &etcd, &identities, &ids).await?;
-    settle(home).await
+    // In a real cluster they are not new.
+    wait_until_idle(&home.webhook()?).await?;
+    say("everybody who watches has seen them");
+    Ok(())
 }
 
-/// Waits until the webhook, which watches identities too, has processed all of them, because in a real cluster they are not new.
-async fn settle(home: &Home) -> anyhow::Result<()> {
-    let (webhook, started) = (home.webhook()?, Instant::now());
+/// Waits until the webhook has processed all identities.
+async fn wait_until_idle(webhook: &Process) -> anyhow::Result<()> {
+    let started = Instant::now();
     let mut before = webhook.cpu()?;
     while started.elapsed() < LIMIT {
         tokio::time::sleep(REST).await;
         let now = webhook.cpu()?;
         if now.saturating_sub(before) < RESTS {
-            say("everybody who watches has seen them");
             return Ok(());
         }
         before = now;
@@ -112,13 +114,14 @@ pub(crate) async fn measure(
     Ok(process)
 }
 
-/// Starts the webhook again, which reads all identities before it is ready, and measures it.
+/// Starts the webhook again, and measures it until it is ready and until it has read all identities.
 async fn measure_webhook(home: &Home, size: &Size, report: &mut Report) -> anyhow::Result<()> {
     home.stop(&home::WEBHOOK).await?;
     let (process, url) = home.start_one(&home::WEBHOOK).await?;
     let started = replica::started(&process)?;
     wait_until_ready(&url).await?;
     let ready = started.elapsed().as_secs_f64();
+    wait_until_idle(&process).await?;
     let memory = process.memory()?;
     let count = size.identities;
     report.goal(
@@ -134,7 +137,7 @@ async fn measure_webhook(home: &Home, size: &Size, report: &mut Report) -> anyho
         "MB",
     );
     report.figure(
-        "processor time of the webhook until it is ready",
+        "processor time of the webhook until it has read all",
         process.cpu()?.as_secs_f64(),
         "s",
     );

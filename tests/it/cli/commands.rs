@@ -1,5 +1,7 @@
 //! The other commands of `kubectl namesake`: what they print, and that they change only what their name says.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 use kube::{
@@ -19,7 +21,7 @@ use serde_json::Value;
 
 use crate::cli::connection::{session, session_with_input};
 
-fn kubeconfig(ns: &TestNamespace, user: &str) -> std::path::PathBuf {
+fn kubeconfig(ns: &TestNamespace, user: &str) -> PathBuf {
     ns.stack.cluster().control_plane.kubeconfig(user)
 }
 
@@ -83,6 +85,7 @@ fn adopt_shows_what_would_run_and_changes_nothing_before_yes() -> Result<()> {
         let no = session_with_input(&admin, &words, "\n").await;
         no.answered(0, &["would run as alice@acme.com", "Nothing is changed."])?;
         ensure!(no.err.contains("[y/N]"), "{}", no.err);
+        not_adopted_as_json(&admin, &words, &job.name_any()).await?;
         let unchanged: Job = later.admin().await?.all().get(&job.name_any()).await?;
         ensure!(!unchanged.annotations().contains_key(STAMP_ANNOTATION));
         session_with_input(&admin, &words, "yes\n")
@@ -103,21 +106,23 @@ fn adopt_shows_what_would_run_and_changes_nothing_before_yes() -> Result<()> {
         session(&mallory, &words)
             .await
             .failed(3, "not allowed to annotate")?;
-        session(
-            &admin,
-            &[
-                "adopt",
-                "job/gone",
-                "--for",
-                "a@acme.com",
-                "-n",
-                &later.name,
-            ],
-        )
-        .await
-        .failed(3, "not found")?;
+        let words = "adopt job/gone --for a@acme.com -n";
+        let words: Vec<_> = words.split(' ').chain([later.name.as_str()]).collect();
+        session(&admin, &words).await.failed(1, "not found")?;
         later.delete().await
     })
+}
+
+/// Declines an adoption with `-o json`: standard output has one document, and the plan is on standard error.
+async fn not_adopted_as_json(admin: &Path, words: &[&str], job: &str) -> Result<()> {
+    let json = session_with_input(admin, &[words, &["-o", "json"]].concat(), "no\n").await;
+    json.failed(0, "would run as alice@acme.com")?;
+    let json: Value = serde_json::from_str(&json.out)?;
+    ensure!(
+        json["adopted"] == false && json["object"]["name"] == job,
+        "{json}"
+    );
+    Ok(())
 }
 
 #[test]
@@ -133,6 +138,7 @@ fn the_patch_of_an_offboarding_offboards_and_uninstall_refuses_while_identities_
             &[
                 &name,
                 "+offboarded: [alice@acme.com]",
+                &format!("still there: Job {}/", ns.name),
                 "Nothing is changed yet",
             ],
         )?;
@@ -149,9 +155,13 @@ fn the_patch_of_an_offboarding_offboards_and_uninstall_refuses_while_identities_
         )
         .await?;
         eventually("alice is offboarded", async || {
-            session(&admin, &receipt)
-                .await
-                .answered(1, &["phase Offboarding"])
+            session(&admin, &receipt).await.answered(
+                1,
+                &[
+                    "left  phase Offboarding",
+                    "service-accounts describe mf-alice",
+                ],
+            )
         })
         .await?;
         session(&admin, &["return", "alice@acme.com"])
@@ -180,12 +190,11 @@ fn a_support_bundle_has_the_state_without_the_names_of_people() -> Result<()> {
         bundle.answered(0, &["\"doctor\"", "\"identities\"", "person-"])?;
         let value: Value = serde_json::from_str(&bundle.out)?;
         ensure!(value["rules"]["data"]["rules.yaml"].is_string(), "no rules");
-        let is_named = ["alice@", "mf-alice"]
-            .iter()
-            .any(|name| bundle.out.contains(name));
-        ensure!(!is_named, "alice is in the bundle");
+        for name in ["alice@", "mf-alice", "acme-identities", "projects/acme/"] {
+            ensure!(!bundle.out.contains(name), "{name} is in the bundle");
+        }
         let named = session(&admin, &[&words[..], &["--with-names"]].concat()).await;
-        named.answered(0, &["alice@acme.com"])?;
+        named.answered(0, &["alice@acme.com", "acme-identities"])?;
         let mallory = kubeconfig(&ns, MALLORY);
         session(&mallory, &words).await.answered(3, &["notRead"])
     })
@@ -207,33 +216,36 @@ fn warm_creates_identities_without_a_pod_and_only_after_yes() -> Result<()> {
         )?;
         let file = file.display().to_string();
         let words = ["warm", "-f", &file, "-n", &ns.name];
+        let dora = ns.name_for("dora@acme.com");
         session(&admin, &words).await.answered(
-            0,
-            &["dora@acme.com", "would get one", "Nothing is created yet"],
+            1,
+            &[
+                &dora,
+                "would be created",
+                "nobody@elsewhere.example  none",
+                "no rule matches",
+                "Nothing is created yet",
+            ],
         )?;
         ensure!(
             ns.identities().await?.is_empty(),
             "a plan created something"
         );
-        session(&admin, &[&words[..], &["--yes"]].concat())
-            .await
-            .answered(
-                3,
-                &[
-                    "requested",
-                    "nobody@elsewhere.example",
-                    "not allowed to create a Job",
-                ],
-            )?;
+        let created = session(&admin, &[&words[..], &["--yes"]].concat()).await;
+        created.answered(1, &[&dora, "created now", "no rule matches"])?;
+        ensure!(created.err.is_empty(), "no terminal: {:?}", created.err);
         let identities = ns.identities().await?;
         ensure!(
             identities.len() == 1 && identities[0].spec.user == "dora@acme.com",
             "{identities:?}"
         );
         ensure!(ns.pods().await?.is_empty(), "a pod was created");
-        session(&admin, &words)
-            .await
-            .answered(0, &["has an identity"])?;
+        eventually("dora's identity works", async || {
+            let known = session(&admin, &words).await;
+            known.answered(1, &[&dora, "  works"])
+        })
+        .await?;
+        warm_in_a_namespace_that_is_not_opted_in(&ns, &file).await?;
         let mallory = kubeconfig(&ns, MALLORY);
         let other = std::fs::write(&file, "erin@acme.com,everybody@acme.com\n");
         other?;
@@ -241,4 +253,13 @@ fn warm_creates_identities_without_a_pod_and_only_after_yes() -> Result<()> {
             .await
             .answered(3, &["erin@acme.com", "not allowed"])
     })
+}
+
+async fn warm_in_a_namespace_that_is_not_opted_in(ns: &TestNamespace, file: &str) -> Result<()> {
+    let later = ns.neighbour().await?;
+    let words = ["warm", "-f", file, "-n", &later.name, "--yes"];
+    let warmed = session(&kubeconfig(ns, ADMIN), &words).await;
+    warmed.answered(1, &["none", "the namespace is not opted in"])?;
+    ensure!(!warmed.out.contains("2 to 7 minutes"), "{}", warmed.out);
+    later.delete().await
 }

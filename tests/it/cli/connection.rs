@@ -120,6 +120,9 @@ fn a_cluster_without_namesake_or_with_another_version_says_so() -> Result<()> {
         control_plane
             .wait_until_served(&["identities.namesake.dev"])
             .await?;
+        session(&admin, &["doctor", "--pre"])
+            .await
+            .answered(1, &["it exists, and is not the kind of Namesake"])?;
         session(&admin, &["list"])
             .await
             .failed(4, "it serves namesake.dev in v1beta9")
@@ -133,9 +136,22 @@ fn half_the_rights_give_half_an_answer_and_the_exit_code_three() -> Result<()> {
         session(&mallory, &["list", "-n", &ns.name])
             .await
             .answered(0, &["there are no identities"])?;
+        // In the namespace of her context mallory has no rights here.
         session(&mallory, &["list"])
             .await
-            .failed(3, "not allowed to list identities in all namespaces")?;
+            .failed(3, "not allowed to list identities in namespace research")?;
+        let text = std::fs::read_to_string(&mallory)?;
+        let text = text.replace("namespace: research", &format!("namespace: {}", ns.name));
+        let own = ns.stack.cluster().folder().data();
+        let own = own.join(format!("{}-mallory", ns.name));
+        std::fs::write(&own, text)?;
+        for words in [&["list"][..], &["list", "--not-ready"]] {
+            let part = format!("NOT SEEN identities outside namespace {}: ", ns.name);
+            session(&own, words).await.answered(3, &[&part])?;
+        }
+        let json = session(&own, &["list", "-o", "json"]).await;
+        json.failed(3, "not seen: identities outside namespace")?;
+        ensure!(json.out == "[]\n", "{}", json.out);
         session(&mallory, &["quota"]).await.failed(
             3,
             "not allowed to read ConfigMap namesake-system/namesake-quota",

@@ -3,14 +3,19 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Pod},
+};
 use kube::{
-    Api, ResourceExt,
+    Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams},
 };
+use namesake_api::ReplicaStatus;
 use namesake_api::names::{
-    BROKER_SERVICE_ACCOUNT, HOSTNAME, RULES_CONFIG_MAP, SYSTEM_NAMESPACE, UNPROVEN_CONFIG_MAP,
-    WEBHOOK_SERVICE_ACCOUNT, replica_annotation,
+    ACCEPTED_RULES_CONFIG_MAP, BROKER_SERVICE_ACCOUNT, HOSTNAME, QUOTA_CONFIG_MAP,
+    RULES_CONFIG_MAP, SYSTEM_NAMESPACE, UNPROVEN_CONFIG_MAP, WEBHOOK_SERVICE_ACCOUNT,
+    replica_annotation, replica_status_annotation,
 };
 use namesake_sandbox::kubernetes::users::ADMIN;
 use namesake_tests::{
@@ -23,8 +28,8 @@ use serde_json::{Value, json};
 
 use crate::cli::connection::session;
 
-/// Checks that nothing can pass here: the programs run in this process, nobody scrapes them, and everybody has `edit` in the namespace.
-const NEVER: &str = "webhook-replicas,broker-replicas,metrics,exposure";
+/// Checks that nothing can pass here: the programs run in this process and have no pods, nobody scrapes them, and everybody has `edit` in the namespace.
+const NEVER: &str = "webhook-replicas,broker-replicas,versions,metrics,exposure";
 
 /// The words of the checks that found something.
 async fn found(kubeconfig: &Path) -> Result<Vec<String>> {
@@ -33,7 +38,7 @@ async fn found(kubeconfig: &Path) -> Result<Vec<String>> {
     let value: Value = serde_json::from_str(&session.out)
         .with_context(|| format!("{}{}", session.out, session.err))?;
     let checks = value["checks"].as_array().context("no checks")?;
-    ensure!(checks.len() == 12, "{value:#}");
+    ensure!(checks.len() == 13, "{value:#}");
     let unseen = checks.iter().any(|check| check["state"] == "unseen");
     ensure!(!unseen, "{value:#}");
     let found = checks.iter().filter(|check| check["state"] == "found");
@@ -63,7 +68,7 @@ fn a_link_that_breaks_is_found_and_one_that_works_again_is_fine() -> Result<()> 
         let wait = ["doctor", "--skip", NEVER, "--wait", "60s"];
         session(&admin, &wait)
             .await
-            .answered(0, &["12 checks: 12 fine"])?;
+            .answered(0, &["13 checks: 13 fine"])?;
         ns.stack.kill_broker().await;
         finds(&admin, &["leader"]).await?;
         ns.stack.kill_webhook().await;
@@ -162,7 +167,8 @@ fn replicas_that_are_not_ready_and_metrics_that_nobody_scrapes_are_found() -> Re
 }
 
 #[test]
-fn each_webhook_says_which_rules_it_uses_until_it_stops() -> Result<()> {
+fn each_replica_says_its_version_and_each_webhook_which_rules_it_uses_until_it_stops() -> Result<()>
+{
     with_own_stack(Options::default(), |ns| async move {
         let admin = ns.admin().await?;
         let maps: Api<ConfigMap> = Api::namespaced(admin.client().clone(), SYSTEM_NAMESPACE);
@@ -191,9 +197,118 @@ fn each_webhook_says_which_rules_it_uses_until_it_stops() -> Result<()> {
             })
             .await?;
         }
+        let says = async |map: &str, replica: &str| {
+            let map = maps.get(map).await?;
+            let key = replica_status_annotation(replica);
+            anyhow::Ok(map.annotations().get(&key).cloned())
+        };
+        for (map, replica) in [
+            (UNPROVEN_CONFIG_MAP, HOSTNAME),
+            (QUOTA_CONFIG_MAP, BROKER_SERVICE_ACCOUNT),
+        ] {
+            eventually("the replica has said what it is", async || {
+                let text = says(map, replica).await?.context("nothing")?;
+                let status: ReplicaStatus = serde_json::from_str(&text)?;
+                ensure!(status.version == env!("CARGO_PKG_VERSION"), "{status:?}");
+                ensure!(status.missing.is_empty(), "{status:?}");
+                ensure!(status.certificate_expires.is_some(), "{status:?}");
+                Ok(())
+            })
+            .await?;
+        }
         ns.stack.stop_webhook().await;
         let left = published().await?;
         ensure!(left.is_none(), "{left:?}");
+        let left = says(UNPROVEN_CONFIG_MAP, HOSTNAME).await?;
+        ensure!(left.is_none(), "{left:?}");
         Ok(())
+    })
+}
+
+/// A pod of the webhook with the name by which the webhook in this process publishes. No node runs it.
+async fn create_pod_of_webhook(client: &Client) -> Result<()> {
+    let labels = json!({"app.kubernetes.io/name": WEBHOOK_SERVICE_ACCOUNT});
+    let container = json!({
+        "name": "main", "image": "none",
+        "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+    });
+    let security = json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}});
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": HOSTNAME, "labels": labels},
+        "spec": {"containers": [container], "securityContext": security},
+    });
+    manifests::apply(client, &pod, SYSTEM_NAMESPACE, false).await
+}
+
+/// A Deployment of webhooks that starts no pods of its own.
+fn two_webhooks() -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": WEBHOOK_SERVICE_ACCOUNT},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"of": "test"}}, "template": {
+            "metadata": {"labels": {"of": "test"}}, "spec": {"containers": [{"name": "main", "image": "none"}]},
+        }},
+    })
+}
+
+#[test]
+fn an_older_webhook_is_found_and_one_that_is_not_ready_with_what_it_waits_for() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let kubeconfig = admin_of(&ns);
+        let client = ns.admin().await?.client().clone();
+        create_pod_of_webhook(&client).await?;
+        let versions = ["doctor", "--only", "versions"];
+        let fine = format!("{} in 1 webhook and 0 brokers", env!("CARGO_PKG_VERSION"));
+        eventually("the webhook has said its version", async || {
+            session(&kubeconfig, &versions).await.answered(0, &[&fine])
+        })
+        .await?;
+        let maps: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+        let params = PatchParams::default();
+        let older = json!({replica_status_annotation(HOSTNAME): "{\"version\":\"0.0.1\"}"});
+        let older = Patch::Merge(json!({"metadata": {"annotations": older}}));
+        maps.patch(UNPROVEN_CONFIG_MAP, &params, &older).await?;
+        let what = "it is 0.0.1, older than this kubectl-namesake";
+        session(&kubeconfig, &versions)
+            .await
+            .answered(1, &[what, "Pod namesake-system/local"])?;
+        let check = session(&kubeconfig, &["check"]).await;
+        ensure!(
+            check
+                .err
+                .starts_with("warning: the webhook is 0.0.1, older"),
+            "{}",
+            check.err
+        );
+        // Without any rules it does not become ready.
+        ns.stack.kill_broker().await;
+        ns.stack.kill_webhook().await;
+        let rules = maps.get(RULES_CONFIG_MAP).await?.data;
+        for name in [RULES_CONFIG_MAP, ACCEPTED_RULES_CONFIG_MAP] {
+            maps.delete(name, &DeleteParams::default()).await?;
+        }
+        manifests::apply(&client, &two_webhooks(), SYSTEM_NAMESPACE, false).await?;
+        let found = async {
+            eventually("doctor says what it waits for", async || {
+                let what = "0 of 2 replicas are ready; local: rules are not loaded";
+                session(&kubeconfig, &["doctor", "--only", "webhook-replicas"])
+                    .await
+                    .answered(1, &[what])
+            })
+            .await?;
+            let rules = json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": RULES_CONFIG_MAP}, "data": rules,
+            });
+            manifests::apply(&client, &rules, SYSTEM_NAMESPACE, false).await
+        };
+        let (started, found) = tokio::join!(ns.stack.start_webhook(), found);
+        let deployments: Api<Deployment> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+        deployments
+            .delete(WEBHOOK_SERVICE_ACCOUNT, &DeleteParams::foreground())
+            .await?;
+        let pods: Api<Pod> = Api::namespaced(client, SYSTEM_NAMESPACE);
+        pods.delete(HOSTNAME, &DeleteParams::default().grace_period(0))
+            .await?;
+        found?;
+        started
     })
 }

@@ -33,6 +33,11 @@ fn without_alice() -> String {
     format!("{SHARED_RULES}offboarded: [alice@acme.com]\n")
 }
 
+/// The rules of the tests, with a test that fails.
+fn failing_its_own_test() -> String {
+    format!("{SHARED_RULES}tests: [{{as: alice@acme.com, in: research, expect: keep}}]\n")
+}
+
 #[test]
 fn simulate_decides_as_the_webhook_would_and_creates_nothing() -> Result<()> {
     with_namespace(|ns| async move {
@@ -60,6 +65,10 @@ fn simulate_decides_as_the_webhook_would_and_creates_nothing() -> Result<()> {
         session(&admin, &[&words[..], &["--rules", &rules]].concat())
             .await
             .answered(1, &["refused\n  Offboarded: "])?;
+        let failing = file(&ns, "failing.yaml", &failing_its_own_test())?;
+        let failing = session(&admin, &[&words[..], &["--rules", &failing]].concat()).await;
+        failing.answered(0, &["as alice@acme.com: created"])?;
+        failing.failed(0, "warning: these rules fail tests of their own")?;
         let elsewhere = ["--as", "alice@acme.com", "-f", &job, "-n", "kube-public"];
         session(&admin, &[&["simulate"][..], &elsewhere].concat())
             .await

@@ -182,7 +182,7 @@ fn a_forged_copied_or_outdated_signature_is_called_not_valid() -> Result<()> {
         let copy: Job = later.mallory().await?.create(copy).await?;
         let mallory = kubeconfig(&ns, MALLORY);
         let words = ["explain", "job", &copy.name_any(), "-n", &later.name];
-        let parts = [", not verified", "does not call the webhook"];
+        let parts = [", not verified", "is not opted in"];
         explained(&mallory, &words, 3, &parts).await?;
         later.opt_in().await?;
         let parts = ["NOT VALID: it is from before the namespace was last opted in"];

@@ -96,7 +96,7 @@ const PASSING: [Case; 8] = [
         lasts: None,
     },
     Case {
-        what: "an account that can be read and is no member yet",
+        what: "an account that can be read and is not a member yet",
         plan: |google| {
             google.change_settings(|settings| settings.delays.service_account_member = BEHIND)
         },

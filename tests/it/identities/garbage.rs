@@ -217,8 +217,7 @@ fn accounts_without_an_identity_are_only_counted_until_collection_is_enabled_and
 }
 
 #[test]
-fn without_a_direct_class_a_service_account_is_collected_without_reading_the_project() -> Result<()>
-{
+fn without_a_direct_class_a_service_account_is_collected_whatever_google_answers() -> Result<()> {
     let options = Options {
         rules: SHARED_RULES.to_owned(),
         tune: |config| {
@@ -228,10 +227,14 @@ fn without_a_direct_class_a_service_account_is_collected_without_reading_the_pro
         ..options()
     };
     with_own_stack(options, |ns| async move {
-        // The install guide does not give the broker this right.
-        ns.stack.google().plan_fault(
-            json!({"path": "/v3/projects/acme", "times": 0, "answer": {"status": {"code": 403}}}),
-        )?;
+        // The first is a right that the install guide does not give the broker.
+        for path in [
+            "/v3/projects/acme",
+            "/v1/projects/acme-identities/serviceAccounts",
+        ] {
+            let refused = json!({"path": path, "times": 0, "answer": {"status": {"code": 403}}});
+            ns.stack.google().plan_fault(refused)?;
+        }
         let lone = ns.name_for("lone@acme.com");
         ns.create_account_without_identity(STACK, &lone).await?;
         eventually("it is gone", async || {

@@ -5,7 +5,7 @@ use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 use kube::{Api, ResourceExt};
 use namesake_api::{
     Mode, conditions,
-    names::{GOOGLE_ACCOUNT_READY, QUOTA_CONFIG_MAP, SYSTEM_NAMESPACE},
+    names::{GOOGLE_ACCOUNT_READY, QUOTA_CONFIG_MAP, REPORTED_AT_ANNOTATION, SYSTEM_NAMESPACE},
 };
 use namesake_tests::{
     drafts::metaflow_job,
@@ -24,6 +24,9 @@ async fn reported_usage(ns: &TestNamespace) -> Result<String> {
         .await?;
     let maps: Api<ConfigMap> = Api::namespaced(client, SYSTEM_NAMESPACE);
     let map = maps.get(QUOTA_CONFIG_MAP).await?;
+    let at = map.annotations().get(REPORTED_AT_ANNOTATION);
+    let at = at.context("the report does not say when it was written")?;
+    ensure!(at.ends_with('Z'), "{at}");
     let data = map.data.context("it is empty")?;
     let line = data.get("google_service_accounts.acme-identities");
     Ok(line.with_context(|| format!("{data:?}"))?.clone())

@@ -1,21 +1,26 @@
 //! Edits of the rules while everything runs.
 
 use anyhow::{Context, Result, ensure};
+use futures::TryStreamExt as _;
 use k8s_openapi::api::{
     admissionregistration::v1::ValidatingWebhookConfiguration,
     batch::v1::Job,
     core::v1::{ConfigMap, Pod},
     events::v1::Event,
 };
-use kube::{Api, api::ListParams};
+use kube::{
+    Api, ResourceExt as _,
+    api::{ListParams, WatchEvent, WatchParams},
+};
 use namesake_api::names::{
     ACCEPTED_RULES_CONFIG_MAP, RULES_WEBHOOK, SYSTEM_NAMESPACE, WEBHOOK_CONFIGURATION,
 };
+use namesake_api::{Identity, Phase};
 use namesake_sandbox::kubernetes::users::{ALICE, BOB};
 use namesake_tests::{
     cluster::refusal::refused,
     drafts::{metaflow_job, pod},
-    eventually::eventually,
+    eventually::{DEADLINE, eventually},
     namespace::{TestNamespace, account_of, with_own_stack},
     stack::{Options, SHARED_RULES},
 };
@@ -74,6 +79,43 @@ fn a_new_class_reaches_webhook_and_broker() -> Result<()> {
             Ok(())
         })
         .await
+    })
+}
+
+#[test]
+fn an_identity_whose_spec_changes_is_in_no_working_phase_until_it_works_again() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        ns.wait_until_alice_is_known().await?;
+        let name = ns.name_for(ALICE);
+        let identities = ns.admin().await?.all::<Identity>();
+        let before = identities.get(&name).await?;
+        let version = before.resource_version().context("no version")?;
+        let one = WatchParams::default().fields(&format!("metadata.name={name}"));
+        let events = identities.watch(&one, &version).await?;
+        tokio::pin!(events);
+        let role = "roles/storage.objectUser";
+        let rules = SHARED_RULES.replacen(role, "roles/storage.objectViewer", 1);
+        ns.stack.edit_rules(&rules).await??;
+        let seen = async {
+            loop {
+                let event = events.try_next().await?.context("the watch ended")?;
+                let WatchEvent::Modified(now) = event else {
+                    continue;
+                };
+                let is_new = now.metadata.generation > before.metadata.generation;
+                let works = matches!(now.phase(), Phase::InUse | Phase::Idle);
+                ensure!(
+                    now.is_ready() || !works,
+                    "generation {:?}: {:?}",
+                    now.metadata.generation,
+                    now.status
+                );
+                if is_new && works {
+                    return Ok(());
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, seen).await?
     })
 }
 
@@ -159,13 +201,46 @@ async fn disable_rules_check(ns: &TestNamespace) -> Result<()> {
 
 /// Writes broken rules without the check, including a rule that would refuse bob.
 async fn write_broken_rules(ns: &TestNamespace) -> Result<()> {
-    disable_rules_check(ns).await?;
     let broken = denying(BOB).replacen("noMatch: keep", "noMatsch: keep", 1);
+    write_without_check(ns, &broken).await
+}
+
+async fn write_without_check(ns: &TestNamespace, rules: &str) -> Result<()> {
+    disable_rules_check(ns).await?;
     eventually("broken rules are written", async || {
-        ns.stack.edit_rules(&broken).await??;
+        ns.stack.edit_rules(rules).await??;
         Ok(())
     })
     .await
+}
+
+#[test]
+fn an_edit_that_fails_its_own_tests_and_gets_through_is_not_in_force() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let test = format!("tests: [{{as: {BOB}, in: {}, expect: keep}}]\n", ns.name);
+        let failing = denying(BOB) + &test;
+        refused(ns.stack.edit_rules(&failing).await?)?
+            .with_code(403)?
+            .with_message("fail 1 of their own 1 tests")?;
+        write_without_check(&ns, &failing).await?;
+        let events: Api<Event> =
+            Api::namespaced(ns.admin().await?.client().clone(), SYSTEM_NAMESPACE);
+        eventually("the broker and the webhook reject them", async || {
+            let events = events.list(&ListParams::default()).await?.items;
+            let mut notes = events.into_iter().filter_map(|event| event.note);
+            ensure!(
+                notes.any(|note| note.contains("fail 1 of their own 1 tests")),
+                "no Event"
+            );
+            let metrics = ns.stack.webhook_metrics().await?;
+            ensure!(metrics.contains("namesake_webhook_rules_invalid 1"));
+            Ok(())
+        })
+        .await?;
+        let made = ns.bob().await?.create::<Pod>(pod()).await?;
+        ns.runs_as(&made, BOB).await?;
+        ns.wait_until_ungated(&made).await
+    })
 }
 
 #[test]

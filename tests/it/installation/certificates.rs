@@ -5,13 +5,20 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use futures::future::join_all;
 use jiff::Timestamp;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::{
     admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
     batch::v1::Job,
     core::v1::Secret,
 };
-use kube::{Api, api::PostParams};
-use namesake_api::names::{AUTHORITY_SECRET, SYSTEM_NAMESPACE, WEBHOOK_CONFIGURATION};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use namesake_api::names::{
+    AUTHORITY_SECRET, FIELD_MANAGER_WEBHOOK, SYSTEM_NAMESPACE, WEBHOOK_CONFIGURATION,
+};
 use namesake_certs::Authority;
 use namesake_tests::{
     cluster::{person::Person, refusal::refused},
@@ -206,5 +213,64 @@ fn a_removed_ca_bundle_is_restored() -> Result<()> {
             Ok(())
         })
         .await
+    })
+}
+
+/// Applies the configuration as kubectl does, with or without the caBundle.
+async fn apply_as_kubectl(
+    all: &Api<MutatingWebhookConfiguration>,
+    shipped: &MutatingWebhookConfiguration,
+    bundle: Option<&str>,
+) -> Result<()> {
+    let mut object = shipped.clone();
+    object.metadata = kube::core::ObjectMeta {
+        name: Some(WEBHOOK_CONFIGURATION.to_owned()),
+        labels: object.metadata.labels,
+        ..Default::default()
+    };
+    for webhook in object.webhooks.iter_mut().flatten() {
+        let bytes = bundle.map(|text| ByteString(text.as_bytes().to_vec()));
+        webhook.client_config.ca_bundle = bytes;
+    }
+    let params = PatchParams::apply("kubectl").force();
+    all.patch(WEBHOOK_CONFIGURATION, &params, &Patch::Apply(&object))
+        .await?;
+    Ok(())
+}
+
+#[test]
+fn a_ca_bundle_that_came_with_a_new_configuration_stays_when_it_is_applied_without() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let admin = ns.admin().await?;
+        let bundle = read(&admin.in_namespace(SYSTEM_NAMESPACE))
+            .await?
+            .certificate;
+        wait_until_published(&ns, &bundle).await?;
+        let all: Api<MutatingWebhookConfiguration> = Api::all(admin.client().clone());
+        // As docs/upgrade.md does it for a configuration that is new in a version.
+        let shipped = all.get(WEBHOOK_CONFIGURATION).await?;
+        all.delete(WEBHOOK_CONFIGURATION, &DeleteParams::default())
+            .await?;
+        apply_as_kubectl(&all, &shipped, Some(&bundle)).await?;
+        eventually("the webhook has written it too", async || {
+            let now = all.get(WEBHOOK_CONFIGURATION).await?;
+            let fields = now.metadata.managed_fields.unwrap_or_default();
+            let is_ours =
+                |one: &ManagedFieldsEntry| one.manager.as_deref() == Some(FIELD_MANAGER_WEBHOOK);
+            ensure!(fields.iter().any(is_ours), "{fields:?}");
+            Ok(())
+        })
+        .await?;
+        apply_as_kubectl(&all, &shipped, None).await?;
+        let now = all.get(WEBHOOK_CONFIGURATION).await?;
+        for webhook in now.webhooks.into_iter().flatten() {
+            let has = webhook.client_config.ca_bundle.map(|bytes| bytes.0);
+            ensure!(
+                has.as_deref() == Some(bundle.as_bytes()),
+                "{}",
+                webhook.name
+            );
+        }
+        Ok(())
     })
 }

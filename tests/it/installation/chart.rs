@@ -14,9 +14,14 @@ use namesake_sandbox::{
 use namesake_tests::cluster::manifests::objects;
 use serde_json::Value;
 
+mod admin;
 mod generated;
+mod healthy;
+mod page;
 mod release;
 mod same;
+mod schema;
+mod upgrade;
 mod values;
 
 /// The values of the example, which are those of `manifests/overlays/gke`.

@@ -22,9 +22,9 @@ use kube::{
 use namesake_api::names::{SYSTEM_NAMESPACE, WAS_OPTED_IN_LABEL};
 use namesake_sandbox::{kubernetes::users::ADMIN, programs::kubernetes::KUBECTL};
 use namesake_tests::{
-    cluster::{manifests, person::Person},
+    cluster::{manifests, person::Person, refusal::refused},
     documents,
-    drafts::metaflow_job,
+    drafts::{self, metaflow_job},
     eventually::eventually,
     namespace::{TestNamespace, with_own_cluster},
 };
@@ -33,8 +33,12 @@ use tokio::task::JoinHandle;
 
 /// The manifests of the release before this one.
 const PREVIOUS: &str = include_str!("../../fixtures/previous-release.yaml");
-/// The blocks of docs/upgrade.md that delete what the other release has, by section and number: of an older one, and of this one.
-const UPGRADED: (&str, usize) = ("## Upgrade", 1);
+/// The blocks of docs/upgrade.md by section and number: what is run before an upgrade from the release before, and what applies a
+/// release.
+const BEFORE: (&str, usize) = ("## Upgrade", 0);
+const APPLIED: (&str, usize) = ("## Upgrade", 1);
+/// The blocks that delete what only the other release has: the one before, and this one.
+const UPGRADED: (&str, usize) = ("## Upgrade", 2);
 const BACK: (&str, usize) = ("## Roll back", 0);
 /// The programs run in this process, and the rules are the test's.
 const NOT_APPLIED: [&str; 3] = ["Deployment", "PodDisruptionBudget", "ConfigMap"];
@@ -71,7 +75,7 @@ async fn run(ns: &TestNamespace, block: String, release: &str) -> Result<()> {
 
 /// The commands that apply an overlay, for a file that is rendered already. What all stacks share is in it.
 fn apply() -> Result<String> {
-    let block = documents::commands("upgrade.md", "## Upgrade")?.swap_remove(0);
+    let block = documents::commands("upgrade.md", APPLIED.0)?.swap_remove(APPLIED.1);
     let from = block.find("ca=").context("no authority")?;
     let to = block.find("kubectl -n namesake-system rollout");
     let render = "kubectl kustomize manifests/overlays/acme";
@@ -88,6 +92,10 @@ async fn change_to(
     (section, block): (&str, usize),
 ) -> Result<()> {
     let (to, from) = (documents_of(ns, to), documents_of(ns, from));
+    if section == BEFORE.0 {
+        let before = documents::commands("upgrade.md", BEFORE.0)?.swap_remove(BEFORE.1);
+        run(ns, before, &to).await?;
+    }
     run(ns, apply()?, &to).await?;
     let block = documents::commands("upgrade.md", section)?.swap_remove(block);
     run(ns, block, &to).await?;
@@ -215,6 +223,27 @@ fn while_it_is_upgraded_and_rolled_back_no_job_is_refused_and_each_pod_runs_as_i
             let job = job_of(pod).context("no Job")?;
             ns.runs_as(pod, &made.jobs[job]).await?;
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn nobody_runs_as_bob_in_a_namespace_that_opted_out_before_the_upgrade() -> Result<()> {
+    with_own_cluster(|ns| async move {
+        let current = manifests::rendered(&ns.stack.cluster().control_plane, "overlays/loopback")?;
+        begin_with_previous(&ns, &current).await?;
+        ns.opt_out().await?;
+        change_to(&ns, &current, PREVIOUS, UPGRADED).await?;
+        let [bob] = ns.identities().await?.try_into().ok().context("not one")?;
+        let mallory = ns.mallory().await?;
+        eventually(
+            "the policy of this release refuses his account",
+            async || {
+                let planted = drafts::pod().running_as(&bob.name_any());
+                refused(mallory.dry_run::<Pod>(planted).await)?.with_message("not opted in")
+            },
+        )
+        .await?;
         Ok(())
     })
 }

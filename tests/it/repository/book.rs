@@ -6,7 +6,10 @@ use anyhow::{Context, Result, ensure};
 use namesake_sandbox::host::work_folder::workspace_root;
 use namesake_tests::documents::markdown::Page;
 
+use super::files;
+
 mod commands;
+mod inline;
 mod messages;
 mod references;
 
@@ -110,21 +113,4 @@ fn every_document_is_once_in_the_table_of_contents_and_says_whom_it_is_for() -> 
         "README.md does not lead to {CONTENTS}"
     );
     Ok(())
-}
-
-/// All files below a folder of the repository whose names end so, without what is built.
-fn files(folder: &Path, ends: &[&str]) -> Result<Vec<std::path::PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_dir() {
-            if !name.starts_with('.') && !["target", "node_modules"].contains(&&*name) {
-                found.extend(files(&path, ends)?);
-            }
-        } else if ends.iter().any(|end| name.ends_with(end)) {
-            found.push(path);
-        }
-    }
-    Ok(found)
 }

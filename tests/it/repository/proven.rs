@@ -1,14 +1,11 @@
 //! `docs/proven.md` lists all tests, and `docs/threat-model.md` names only existing tests.
 
-use std::{
-    collections::BTreeSet,
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use namesake_sandbox::host::work_folder::workspace_root;
+
+use super::files;
 
 /// The text above the lists.
 const HEAD: &str = "\
@@ -57,21 +54,6 @@ const CRATES: [&str; 13] = [
     "webhook/src",
     "webhook/tests",
 ];
-
-/// All Rust files below a folder, sorted.
-fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            found.extend(sources(&path)?);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
 
 /// The names of the tests in a file.
 fn tests(text: &str) -> Vec<&str> {
@@ -129,10 +111,11 @@ fn section(root: &Path, path: &Path) -> Result<String> {
 #[test]
 fn the_list_of_what_is_proven_is_the_list_of_tests() -> Result<()> {
     let root = workspace_root();
-    let mut files = sources(&root.join("tests/it"))?;
-    files.extend(WITHOUT_A_CLUSTER.map(|file| root.join(file)));
+    let mut sources = files(&root.join("tests/it"), &[".rs"])?;
+    sources.extend(files(&root.join("tests/images"), &[".rs"])?);
+    sources.extend(WITHOUT_A_CLUSTER.map(|file| root.join(file)));
     let mut text = HEAD.to_owned();
-    for file in files {
+    for file in sources {
         text += &section(&root, &file)?;
     }
     let place = root.join("docs/proven.md");
@@ -157,7 +140,7 @@ fn every_test_that_the_threat_model_names_exists_and_every_threat_is_answered() 
     let root = workspace_root();
     let mut existing = BTreeSet::new();
     for krate in CRATES {
-        for file in sources(&root.join(krate))? {
+        for file in files(&root.join(krate), &[".rs"])? {
             let text = fs::read_to_string(&file)?;
             existing.extend(tests(&text).into_iter().map(str::to_owned));
         }

@@ -21,7 +21,7 @@ pub(crate) fn write(bench: &str, figures: &impl Serialize) -> anyhow::Result<()>
     let path = folder()?.join("report.json");
     let mut report: Map<String, Value> = match std::fs::read(&path) {
         Ok(text) => serde_json::from_slice(&text)
-            .with_context(|| format!("{} is no report: delete it", path.display()))?,
+            .with_context(|| format!("{} is not a report: delete it", path.display()))?,
         Err(_) => Map::new(),
     };
     report.insert(bench.to_owned(), serde_json::to_value(figures)?);

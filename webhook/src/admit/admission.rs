@@ -5,7 +5,7 @@ use std::time::Instant;
 use namesake_api::names::{EPOCH_ANNOTATION, MODE_LABEL, OPT_IN_LABEL};
 use namesake_core::{Reason, User};
 
-use super::Call;
+use super::{Call, find_identity};
 use crate::decide::context::AdmissionContext;
 use crate::decide::kinds::{Kind, Parts};
 use crate::decide::mode::Mode;
@@ -70,7 +70,7 @@ impl Admission<'_> {
 }
 
 /// The context of decisions about a request, as of now.
-pub(super) fn context<O>(
+pub(super) async fn context<O>(
     call: &Call<'_>,
     request: &Request<'_, O>,
 ) -> Result<AdmissionContext, Refused> {
@@ -83,11 +83,13 @@ pub(super) fn context<O>(
         ));
     };
     let (info, namespace) = (&request.user_info, &request.namespace);
-    let known = |name: &str| state.identities.get(namespace, name);
-    let acts_for = who::managed(info, namespace, known);
-    if matches!(acts_for, Some(Err(_))) && !state.synced.identities.is_set() {
-        return Err(not_synced("the Identities"));
-    }
+    let known = match who::managed_account(info) {
+        Some((home, name)) if home == &**namespace => {
+            find_identity::find(state, (rules.stack(), home, name), call.deadline).await?
+        }
+        _ => None,
+    };
+    let acts_for = who::managed(info, namespace, known.as_ref());
     let opted_in = state.namespaces.get(namespace, rules.stack());
     Ok(AdmissionContext {
         decides_last: state.decides_last(namespace),
@@ -125,7 +127,11 @@ pub(super) fn unexpected<O>(request: &Request<'_, O>) -> Refused {
 /// The refusal of a request in a namespace that is not seen as opted in.
 pub(super) fn not_opted_in(state: &State, context: &AdmissionContext, namespace: &str) -> Refused {
     if !state.synced.namespaces.is_set() {
-        return not_synced("the namespaces");
+        return Refused::new(
+            Reason::NotSynced,
+            "this replica of namesake-webhook has just started, and has not read the namespaces yet: try again in a moment; if it \
+             lasts, ask the platform team to look at the log of namesake-webhook",
+        );
     }
     Refused::new(
         Reason::NotOptedIn,
@@ -134,17 +140,6 @@ pub(super) fn not_opted_in(state: &State, context: &AdmissionContext, namespace:
              another stack, {MODE_LABEL} is off, or it has no annotation {EPOCH_ANNOTATION} (an admin removes the label and sets it \
              again)",
             context.rules.stack(),
-        ),
-    )
-}
-
-// Parts that have not been read are not needed for the request.
-fn not_synced(what: &str) -> Refused {
-    Refused::new(
-        Reason::NotSynced,
-        format!(
-            "this replica of namesake-webhook has just started, and has not read {what} yet: try again in a moment; if it lasts, ask \
-             the platform team to look at the log of namesake-webhook"
         ),
     )
 }

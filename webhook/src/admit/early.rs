@@ -19,7 +19,7 @@ use crate::review::verdict::{DRY_RUN, Facts, Verdict};
 /// The number of identities that are created for one parent, all at once; any others are created with their pods.
 const MAX_IDENTITIES: usize = 8;
 
-/// Kinds whose pods start at once. For a kind that runs later, the identity may work again by then.
+/// Kinds whose pods start at once.
 const START_AT_ONCE: [&str; 2] = ["Job", "JobSet"];
 
 /// The result of early evaluation.
@@ -29,6 +29,8 @@ pub(super) struct Early {
     pub(super) service_account: Option<String>,
     /// Whether an identity does not exist and was not created.
     pub(super) is_missing: bool,
+    /// An identity that does not work, and why.
+    pub(super) stalled: Option<(String, Box<str>)>,
 }
 
 impl Early {
@@ -38,6 +40,7 @@ impl Early {
             facts: mutate::facts(principal, None),
             service_account: None,
             is_missing: false,
+            stalled: None,
         }
     }
 
@@ -63,9 +66,11 @@ pub(super) async fn evaluate(
 ) -> Result<Early, Refusal> {
     let decisions = decide(admission, principal, templates).map_err(|boxed| *boxed)?;
     let early = create_identities(admission, principal, &decisions).await?;
-    match stalled(admission, principal, &decisions) {
-        Some(refused) => Err((refused, early.facts)),
-        None => Ok(early),
+    match &early.stalled {
+        Some(stalled) if starts_at_once(admission) => {
+            Err((refuse_stalled(principal, stalled), early.facts))
+        }
+        _ => Ok(early),
     }
 }
 
@@ -83,8 +88,9 @@ pub(super) async fn create_identities(
             different.entry(choice.name.as_str()).or_insert(decision);
         }
     }
-    let mut calls = Vec::new();
-    for decision in different.into_values().take(MAX_IDENTITIES) {
+    let (mut names, mut calls) = (Vec::new(), Vec::new());
+    for (name, decision) in different.into_iter().take(MAX_IDENTITIES) {
+        names.push(name);
         calls.push(identity::available(admission, principal, decision));
     }
     let calls = stream::iter(calls).buffered(MAX_IDENTITIES);
@@ -95,38 +101,30 @@ pub(super) async fn create_identities(
         Decision::ServiceAccount { name, .. } => Some(name.clone()),
         Decision::Keep | Decision::Deny(_) => None,
     });
+    let is_missing = available.iter().any(Option::is_none);
+    let mut each = names.into_iter().zip(available);
     Ok(Early {
         facts,
         service_account,
-        is_missing: available.iter().any(Option::is_none),
+        is_missing,
+        stalled: each.find_map(|(name, found)| Some((name.to_owned(), found?.stalled?))),
     })
+}
+
+// Whether pods are created now. For a kind that runs later, the identity may work again by then.
+fn starts_at_once(admission: &Admission<'_>) -> bool {
+    START_AT_ONCE.contains(&admission.kind.kind) && admission.request.operation.as_str() == "CREATE"
 }
 
 // Refuses what would only wait until it times out, as others before it: the person sees the reason here. They would not see it on a
 // pod, because Metaflow's client without a metadata service hides why a task failed.
-fn stalled(
-    admission: &Admission<'_>,
-    principal: &Principal,
-    decisions: &[Decision],
-) -> Option<Refused> {
-    let request = admission.request;
-    if !START_AT_ONCE.contains(&admission.kind.kind) || request.operation.as_str() != "CREATE" {
-        return None;
-    }
-    decisions.iter().find_map(|decision| {
-        let Decision::Identity(choice) = decision else {
-            return None;
-        };
-        let name = choice.name.as_str();
-        let identities = &admission.state.identities;
-        let why = identities.get(&request.namespace, name)?.stalled?;
-        let message = format!(
-            "identity {name} of {} does not work, and a task that waited for it timed out: {why}; it is tried again every few minutes: \
-             start the run again when this is fixed",
-            principal.requester
-        );
-        Some(Refused::new(Reason::IdentityFailed, message))
-    })
+fn refuse_stalled(principal: &Principal, (name, why): &(String, Box<str>)) -> Refused {
+    let message = format!(
+        "identity {name} of {} does not work, and a task that waited for it timed out: {why}; it is tried again every few minutes: \
+         start the run again when this is fixed",
+        principal.requester
+    );
+    Refused::new(Reason::IdentityFailed, message)
 }
 
 fn decide(

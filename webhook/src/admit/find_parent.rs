@@ -77,13 +77,13 @@ pub(super) async fn find_fresh(
     let (kind, owner) = (reference.kind, reference.owner);
     let refused = |what: &str| {
         let text = format!(
-            "{} {}, to which this belongs, could not be read: {what}; the controller tries again by itself",
+            "{} {}, to which this belongs, could not be read: {what}; try again (a controller does that by itself)",
             kind.name, owner.name
         );
         Refused::new(Reason::ParentLookupFailed, text)
     };
     let Some(client) = &state.cluster else {
-        return Err(Missing::Gone(refused("there is no API server")));
+        return Err(Missing::Unknown(refused("there is no API server")));
     };
     state.metrics.parent_fetches.inc();
     let resource = state.installed.resource(kind);

@@ -7,14 +7,17 @@ use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt};
-use namesake_core::{Launcher, Reason};
+use namesake_api::names::{ARGO_NODE_ID_ANNOTATION, ARGO_NODE_NAME_ANNOTATION};
+use namesake_core::{Launcher, Reason, is_managed_name};
 
 use super::Call;
 use super::admission::{context, unexpected};
+use super::find_identity;
 use super::find_parent::get_within;
 use crate::decide::argo::GROUP;
-use crate::decide::argo::nodes::{NODE_ID, NODE_NAME, node_id};
+use crate::decide::argo::nodes::node_id;
 use crate::decide::context::AdmissionContext;
+use crate::decide::known::KnownIdentity;
 use crate::decide::mode::Mode;
 use crate::decide::mutate::shadow;
 use crate::decide::validate::guarded::{Guarded, RunningPod, WorkflowOfPod};
@@ -70,7 +73,7 @@ async fn decide(
     if kind == "other" {
         return Err(unexpected(request));
     }
-    let context = context(call, request)?;
+    let context = context(call, request).await?;
     let requester = who::requester(&request.user_info);
     if context.rules.is_admin(&requester) {
         return Ok(None);
@@ -111,17 +114,30 @@ impl Guard<'_> {
         }
         let principal = who::requesting(context, info, &Metadata::default(), Launcher::Pod);
         let (user, account) = (principal.user(), &pod.service_account);
-        let known = self.state.identities.get(namespace, account);
-        let is_given = |user| {
+        let known = self.identity(account).await?;
+        let gives_to = |user| {
             let to = (user, &principal.groups);
             context
                 .rules
                 .can_run_as_service_account(account, to, namespace)
         };
-        let is_kept = context.rules.is_reserved_service_account(account);
-        let is_given = is_kept.then(|| user.is_some_and(is_given));
+        let is_reserved = context.rules.is_reserved_service_account(account);
+        let is_given = is_reserved.then(|| user.is_some_and(gives_to));
         enter::check(what, &info.username, user, &pod, known.as_ref(), is_given)?;
         Ok(pod.service_account)
+    }
+
+    /// The Identity whose service account this is, if there is one.
+    async fn identity(&self, account: &str) -> Result<Option<KnownIdentity>, Refused> {
+        if !is_managed_name(account) {
+            return Ok(None);
+        }
+        let identity = (
+            self.context.rules.stack(),
+            &*self.request.namespace,
+            account,
+        );
+        find_identity::find(self.state, identity, self.deadline).await
     }
 
     async fn check_result(&self) -> Result<(), Refused> {
@@ -172,9 +188,9 @@ fn running(pod: &Pod) -> RunningPod {
     });
     // Both as Argo wrote them: the policy namesake-argo-pods keeps them so.
     let annotation = |key: &str| pod.annotations().get(key);
-    let named = workflow.as_ref().zip(annotation(NODE_NAME));
+    let named = workflow.as_ref().zip(annotation(ARGO_NODE_NAME_ANNOTATION));
     let node = named.map(|(workflow, name)| node_id(&workflow.name, name));
-    let node = node.filter(|id| annotation(NODE_ID) == Some(id));
+    let node = node.filter(|id| annotation(ARGO_NODE_ID_ANNOTATION) == Some(id));
     let account = pod
         .spec
         .as_ref()

@@ -4,6 +4,7 @@ use namesake_api::broker_api::IdentityRequest;
 use namesake_core::{Decision, IdentityChoice, Per, Reason};
 
 use super::admission::{Admission, Effects};
+use super::find_identity;
 use crate::decide::mutate::Available;
 use crate::decide::who::Principal;
 use crate::review::refused::Refused;
@@ -20,14 +21,18 @@ pub(super) async fn available(
         return Ok(None);
     };
     let (state, name) = (admission.state, choice.name.as_str());
-    if let Some(known) = state.identities.get(&admission.request.namespace, name) {
+    let stack = admission.context.rules.stack();
+    let identity = (stack, &*admission.request.namespace, name);
+    if let Some(known) = find_identity::find(state, identity, admission.deadline).await? {
         let user = choice.values.get(&Per::User).map_or("", String::as_str);
-        if known.user != user || known.class != choice.class {
+        if *known.user != *user || *known.class != *choice.class {
             return Err(conflict(principal, choice, &known.user, &known.class));
         }
         if known.service_account_uid.is_some() {
-            let ready = known.ready;
-            return Ok(Some(Available { ready }));
+            return Ok(Some(Available {
+                ready: known.ready,
+                stalled: known.stalled,
+            }));
         }
     }
     match admission.effects {
@@ -67,8 +72,10 @@ async fn create(
     if answer.name != choice.name.as_str() {
         return Err(other_rules(principal, choice, &answer.name));
     }
-    let ready = answer.ready;
-    Ok(Available { ready })
+    Ok(Available {
+        ready: answer.ready,
+        stalled: None,
+    })
 }
 
 fn request(namespace: &str, principal: &Principal, choice: &IdentityChoice) -> IdentityRequest {

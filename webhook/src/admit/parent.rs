@@ -47,7 +47,7 @@ async fn create(
     let principal = &origin.principal;
     let cleaned = admission.sanitize(principal.user(), &versions.old, &mut versions.new);
     let new = &versions.new;
-    let runs = runs(kind, pods, new).map_err(refuse)?;
+    let runs = digests_within_limit(kind, pods, new).map_err(refuse)?;
     let early = decide(admission, pods, &origin, new).await?;
     let containers = containers::of_job(&context.rules, parent, new);
     let object = stamp::created(context, metadata);
@@ -109,7 +109,8 @@ async fn update(
             Err(refused) => return Err((refused, facts)),
         },
     };
-    runs(kind, pods, &versions.new).map_err(refuse)?;
+    // Refused if there are more than a stamp can sign.
+    digests_within_limit(kind, pods, &versions.new).map_err(refuse)?;
     let origin = origin_of_existing(&old.metadata, principal);
     let early = decide(admission, pods, &origin, &versions.new).await?;
     let change = mutate::stamped(context, new, &stamp, outcome);
@@ -187,7 +188,12 @@ fn check_forged(
     })
 }
 
-fn runs(kind: &Kind, pods: PodTemplates, parts: &Parts<'_>) -> Result<Vec<Digest>, Refused> {
+// The digests of what the pods run.
+fn digests_within_limit(
+    kind: &Kind,
+    pods: PodTemplates,
+    parts: &Parts<'_>,
+) -> Result<Vec<Digest>, Refused> {
     let runs = pods.runs.of(parts);
     if runs.len() <= MAX_DIGESTS {
         return Ok(runs);

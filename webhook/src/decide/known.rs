@@ -6,9 +6,9 @@ use namesake_core::Digest;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownIdentity {
     /// Canonical user, as the Identity records it; empty when its class is not per user.
-    pub user: String,
+    pub user: Box<str>,
     /// Class, as the Identity records it.
-    pub class: String,
+    pub class: Box<str>,
     /// UID of the KSA that the broker created; `None` before that.
     pub service_account_uid: Option<Box<str>>,
     /// Whether it is known to work, so that its pods need no gate.

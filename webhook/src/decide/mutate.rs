@@ -28,10 +28,12 @@ pub use pod::pod;
 pub use update::{Update, Updated, update};
 
 /// An identity that exists: its KSA can be named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Available {
     /// Whether it is known to work; if not, the pod waits at its scheduling gate.
     pub ready: bool,
+    /// Why it does not work, if something lasting prevents it.
+    pub stalled: Option<Box<str>>,
 }
 
 /// A patch, and what is reported about it.

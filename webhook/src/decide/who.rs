@@ -17,7 +17,7 @@ use crate::decide::known::KnownParent;
 use crate::review::{Metadata, OwnerReference, Request, UserInfo};
 
 pub use author::{Author, Standing};
-pub use managed::managed;
+pub use managed::{managed, managed_account};
 
 /// On whose behalf an object exists.
 #[derive(Clone, Debug)]

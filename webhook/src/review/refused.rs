@@ -12,7 +12,7 @@ pub struct Refused {
     pub reason: Reason,
     /// The rule that refused, if one did.
     pub rule: Option<String>,
-    /// The message, in whole sentences.
+    /// The message: what is wrong, and what to do.
     pub message: String,
 }
 

@@ -70,6 +70,8 @@ pub struct Subject<'a> {
     pub review: &'a str,
     /// Revision of the rules that decided, if any are in force.
     pub rules: Option<&'a str>,
+    /// Whether nothing is stored.
+    pub is_dry_run: bool,
     /// Name of the object, as far as it is known.
     pub name: Option<&'a str>,
     /// `metadata.generateName` of the object.
@@ -93,6 +95,7 @@ impl<'a> Subject<'a> {
             review: &request.uid,
             rules,
             name: name.or(metadata.and_then(|m| m.name.as_deref())),
+            is_dry_run: request.is_dry_run(),
             generate_name: metadata.and_then(|m| m.generate_name.as_deref()),
             owner: metadata.and_then(Metadata::controller),
         }
@@ -200,6 +203,7 @@ impl Verdict {
             ("reason", reason),
             ("decision", Some(subject.decision.as_str())),
             ("rules", subject.rules),
+            ("dry-run", subject.is_dry_run.then_some("true")),
             ("name", subject.name),
             ("generate-name", subject.generate_name),
             ("owner-kind", subject.owner.map(|owner| &*owner.kind)),

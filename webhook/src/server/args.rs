@@ -31,7 +31,7 @@ pub struct Args {
     pub upkeep: Duration,
     /// File (PEM) with the certificate authorities of the API server's client certificate for webhooks. Reviews without such a
     /// certificate are then refused. Read at the start [default: none, every client may send reviews]
-    #[arg(long, env = "NAMESAKE_CLIENT_CA_FILE")]
+    #[arg(long, env = names::ENV_CLIENT_CA_FILE)]
     pub client_ca_file: Option<PathBuf>,
     /// MutatingWebhookConfigurations, by name with `*`, whose webhooks may change pods after Namesake without a final check of the
     /// result, comma-separated. Nobody but cluster admins may decide what they change [default: none]

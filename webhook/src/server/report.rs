@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use namesake_api::{UnprovenParent, UnprovenReport, names};
-use namesake_service::managed_config_map;
+use namesake_service::{LastWrite, managed_config_map};
 
 use crate::state::State;
 use crate::survey::Survey;
@@ -14,11 +14,11 @@ use crate::survey::Survey;
 /// How many parents the log names.
 const MAX_LOGGED: usize = 20;
 
-/// Writes a report when it differs from the last one of this process. Every replica does: what they write is the same.
+/// Writes a report when it differs from the last one of this process, or that is old. Every replica does: what they write is the same.
 pub(super) struct Reporter {
     maps: Api<ConfigMap>,
     namespace: String,
-    last: Option<UnprovenReport>,
+    last: LastWrite<UnprovenReport>,
 }
 
 impl Reporter {
@@ -27,24 +27,25 @@ impl Reporter {
         Self {
             maps: Api::namespaced(client.clone(), namespace),
             namespace: namespace.to_owned(),
-            last: None,
+            last: LastWrite::default(),
         }
     }
 
-    /// Writes the report if it changed, unless the state is not complete yet. What fails is tried again the next time.
+    /// Writes the report if it changed, or was written more than ten minutes ago, but not while the state is incomplete. What fails is
+    /// tried again the next time.
     pub(super) async fn report(&mut self, state: &State) {
         if !state.synced.missing().is_empty() {
             return;
         }
         let report = UnprovenReport::new(Survey::of(state).unproven);
-        if self.last.as_ref() == Some(&report) {
+        if self.last.has(&report) {
             return;
         }
-        if self.last.as_ref().map_or(0, |last| last.count) != report.count {
+        if self.last.value().map_or(0, |last| last.count) != report.count {
             log(&report);
         }
         match self.write(&report).await {
-            Ok(()) => self.last = Some(report),
+            Ok(()) => self.last.set(report),
             Err(error) => tracing::warn!(
                 error = format!("{error:#}"),
                 "failed to write the ConfigMap {}",

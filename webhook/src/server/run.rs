@@ -16,6 +16,9 @@ use namesake_certs::{
     server_config_with_client_auth,
 };
 use namesake_core::KeyRing;
+use namesake_service::{
+    FIRST_REQUEST_TIMEOUT, PublishedAnnotation, PublishedStatus, StatusConfigMap, serve_metrics,
+};
 use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
@@ -23,16 +26,12 @@ use crate::server;
 use crate::server::AllowedClients;
 use crate::server::args::Args;
 use crate::server::report::Reporter;
-use crate::server::revision::PublishedRevision;
 use crate::state::broker::{Broker, Settings};
 use crate::state::watch;
 use crate::state::{State, system_clock};
 
 /// How long requests in progress may take after the listener is closed.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// How long a connection may stay without any request: clients that hold connections must not exhaust the server.
-const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves admission on `listener` and metrics on `metrics` until `shutdown`, and then until the requests in progress are answered.
 ///
@@ -51,12 +50,8 @@ pub async fn run(
         .certificate
         .certificate_names(names::WEBHOOK_SERVICE_ACCOUNT, namespace);
     let keeper = Keeper::start(client.clone(), namespace, names, Timestamp::now()).await?;
-    let settings = Settings {
-        url: args.broker_url.clone(),
-        token_file: args.broker_token_file.clone(),
-        deadline: args.broker_deadline,
-    };
-    let broker = Arc::new(Broker::new(settings, client_roots(keeper.bundle_pem())?)?);
+    let roots = client_roots(keeper.bundle_pem())?;
+    let broker = Arc::new(Broker::new(broker_settings(args), roots)?);
     let keys = ensure_stamp_keys(&client, namespace).await?;
     let state = State::new(system_clock())
         .with_cluster(client.clone())
@@ -66,7 +61,7 @@ pub async fn run(
 
     let (tls, clients) = tls(args, keeper.resolver())?;
     let tls = RustlsConfig::from_config(tls);
-    let address = listener.local_addr()?;
+    let (address, metrics_address) = (listener.local_addr()?, metrics.local_addr()?);
     listener.set_nonblocking(true)?;
     let handle = Handle::new();
     // An answer is one small write: without this, the kernel holds it back while it waits for the acknowledgement of the last one.
@@ -77,36 +72,62 @@ pub async fn run(
         .http1_only()
         .first_request_timeout(FIRST_REQUEST_TIMEOUT)
         .serve(server::app_for(state.clone(), clients).into_make_service());
-    let metrics_address = metrics.local_addr()?;
-    metrics.set_nonblocking(true)?;
-    let metrics = from_tcp(metrics)?
-        .http1_only()
-        .first_request_timeout(FIRST_REQUEST_TIMEOUT)
-        .serve(server::metrics_app(state.clone()).into_make_service());
+    let metrics = serve_metrics(metrics, server::metrics_app(state.clone()))?;
     tracing::info!(%address, metrics = %metrics_address, namespace, "serving");
 
     let trusted = args.trusted_webhooks();
     let watches = watch::run(client.clone(), namespace, &trusted, state.clone());
-    let keeper = keeper.every(args.upkeep).watched({
-        let state = state.clone();
-        move |expiry| state.metrics.set_expiry(expiry)
-    });
-    let revision = PublishedRevision::new(client.clone(), namespace, &args.replica);
+    let (status, keeper) = status_and_keeper(keeper, &client, args, &state);
+    let (map, key) = (
+        StatusConfigMap::WEBHOOK,
+        names::replica_annotation(&args.replica),
+    );
+    let revision = PublishedAnnotation::new(client.clone(), namespace, map, key);
+    let say_status = status.run(|| state.synced.missing());
     let upkeep = upkeep(client, namespace, keeper, broker, state.clone(), &revision);
     let stop = stop(shutdown, &state, &handle, args.server.drain);
-    tokio::pin!(watches, upkeep, stop, server, metrics);
+    tokio::pin!(watches, upkeep, say_status, stop, server, metrics);
     loop {
         tokio::select! {
             () = &mut watches => anyhow::bail!("the watches ended"),
             () = &mut upkeep => anyhow::bail!("the upkeep of the certificate ended"),
+            () = &mut say_status => {},
             () = &mut stop => {},
             served = &mut server => {
-                revision.withdraw().await;
+                tokio::join!(revision.withdraw(), status.withdraw());
                 return served.context("serve");
             }
             _ = &mut metrics => anyhow::bail!("the metrics server ended"),
         }
     }
+}
+
+fn broker_settings(args: &Args) -> Settings {
+    Settings {
+        url: args.broker_url.clone(),
+        token_file: args.broker_token_file.clone(),
+        deadline: args.broker_deadline,
+    }
+}
+
+// The status of this replica, and the keeper that tells it and the metrics when the certificate expires.
+fn status_and_keeper(
+    keeper: Keeper,
+    client: &Client,
+    args: &Args,
+    state: &Arc<State>,
+) -> (Arc<PublishedStatus>, Keeper) {
+    let (home, replica) = (&args.server.namespace, &args.replica);
+    let status = PublishedStatus::new(client.clone(), home, StatusConfigMap::WEBHOOK, replica);
+    let status = Arc::new(status);
+    let keeper = keeper.every(args.upkeep).watched({
+        let (state, status) = (Arc::clone(state), Arc::clone(&status));
+        move |expiry| {
+            state.metrics.set_expiry(expiry);
+            status.set_certificate_expiry(expiry.serving);
+        }
+    });
+    (status, keeper)
 }
 
 // The TLS configuration, and which clients may send reviews: those with a certificate of the authority in the file, if one is
@@ -132,7 +153,7 @@ async fn upkeep(
     keeper: Keeper,
     broker: Arc<Broker>,
     state: Arc<State>,
-    revision: &PublishedRevision,
+    revision: &PublishedAnnotation,
 ) {
     let mut trusted = keeper.bundle_pem().to_owned();
     let mut reporter = Reporter::new(&client, namespace);

@@ -1,4 +1,4 @@
-//! Client of the broker: HTTPS, one call per identity at a time, and never longer than the review may wait.
+//! Client of the broker's API, with a limit of time for each call. `State::broker_calls` joins simultaneous calls for one identity.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -118,7 +118,10 @@ impl Broker {
         let host = settings.url.host_str().unwrap_or_default();
         let is_local = ["127.0.0.1", "[::1]", "localhost"].contains(&host);
         if settings.url.scheme() != "https" && !is_local {
-            anyhow::bail!("broker URL {}: must be https", settings.url);
+            anyhow::bail!(
+                "--broker-url {}: must be https, or http to 127.0.0.1, [::1] or localhost",
+                settings.url
+            );
         }
         let address = settings.url.join(names::IDENTITIES_PATH)?;
         let http = ArcSwap::from_pointee(client(roots)?);

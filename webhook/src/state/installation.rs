@@ -15,8 +15,17 @@ use namesake_api::names;
 
 pub use later::{decides_last, later_webhooks};
 
-/// The label of each namespace that has its name.
-const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+/// The webhooks, and whether nothing may pass while they do not answer. An edit of the rules or of a workflow template may.
+const WEBHOOKS: [(&str, bool); 8] = [
+    (names::LABELS_WEBHOOK, true),
+    (names::PODS_WEBHOOK, true),
+    (names::MUTATE_WEBHOOK, true),
+    (names::TEMPLATES_WEBHOOK, false),
+    (names::NAMESPACES_WEBHOOK, true),
+    (names::VALIDATE_WEBHOOK, true),
+    (names::GUARD_WEBHOOK, true),
+    (names::RULES_WEBHOOK, false),
+];
 
 /// The installed policies and webhook configurations.
 #[derive(Clone, Debug, Default)]
@@ -81,18 +90,11 @@ pub fn faults(installation: &Installation) -> Vec<String> {
     faults.extend(policy(installation, names::TOKEN_GUARD));
     faults.extend(binding(installation, names::TOKEN_GUARD, false));
     let webhooks: Vec<_> = installation.webhooks().collect();
-    for name in [
-        names::LABELS_WEBHOOK,
-        names::PODS_WEBHOOK,
-        names::MUTATE_WEBHOOK,
-        names::NAMESPACES_WEBHOOK,
-        names::VALIDATE_WEBHOOK,
-        names::GUARD_WEBHOOK,
-    ] {
+    for (name, fails_closed) in WEBHOOKS {
         let found = webhooks.iter().find(|webhook| webhook.name == name);
         match found.map(|webhook| webhook.failure_policy) {
             None => faults.push(format!("webhook {name} is missing")),
-            Some(Some("Fail")) => {}
+            Some(policy) if policy == Some("Fail") || !fails_closed => {}
             Some(policy) => faults.push(format!(
                 "webhook {name} has failurePolicy {}, not Fail",
                 policy.unwrap_or("none")
@@ -137,7 +139,7 @@ fn binding(installation: &Installation, name: &str, denies: bool) -> Option<Stri
 
 /// Whether a binding matches everything in this namespace.
 fn is_at(matches: &MatchResources, namespace: &str) -> bool {
-    let name = (NAME_LABEL.to_owned(), namespace.to_owned());
+    let name = (names::NAMESPACE_NAME_LABEL.to_owned(), namespace.to_owned());
     let here = LabelSelector {
         match_labels: Some(BTreeMap::from([name])),
         match_expressions: None,

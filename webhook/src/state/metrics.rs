@@ -22,6 +22,7 @@ declare_metrics! {
         Replica overloaded: Counter = Counter::default(), "Requests turned away because too many were in progress", [];
         Replica malformed: Counter = Counter::default(), "Request bodies that were not an AdmissionReview", [];
         Replica broker_calls: Family<Labels<1>, Counter> = Family::default(), "Calls to the broker, which creates the identities of new users", ["result"];
+        Replica identity_fetches: Counter = Counter::default(), "Identities read from the API server because not all were in memory yet", [];
         Replica parent_fetches: Counter = Counter::default(), "Objects read from the API server because they were not in memory", [];
         Replica cached_identities: Gauge = Gauge::default(), "Identities in memory", [];
         Replica cached_parents: Gauge = Gauge::default(), "Parents of pods in memory", [];

@@ -1,4 +1,4 @@
-//! The parts of the state that have been loaded since the start; a replica is ready when all are.
+//! The parts of the state that have been loaded since the start.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +27,7 @@ impl Flag {
 pub struct Synced {
     /// Rules are in force.
     pub rules: Flag,
-    /// The Identities were listed.
+    /// All Identities were listed. A replica is ready before that, and reads each Identity that it needs.
     pub identities: Flag,
     /// The namespaces were listed.
     pub namespaces: Flag,
@@ -69,7 +69,6 @@ impl Synced {
     pub fn missing(&self) -> Vec<String> {
         let flags = [
             (&self.rules, "rules are not loaded"),
-            (&self.identities, "Identities are not listed"),
             (&self.namespaces, "namespaces are not listed"),
             (&self.keys, "the stamp keys are not loaded"),
             (&self.ca_bundle, "the caBundle is not applied"),
@@ -97,9 +96,8 @@ mod tests {
     fn a_replica_is_ready_when_all_is_loaded_and_stays_ready_when_another_namespace_opts_in() {
         let synced = Synced::default();
         synced.expect_parents("research", "batch/Job");
-        assert_eq!(synced.missing().len(), 6);
+        assert_eq!(synced.missing().len(), 5);
         synced.rules.set();
-        synced.identities.set();
         synced.namespaces.set();
         synced.keys.set();
         synced.ca_bundle.set();

@@ -17,6 +17,7 @@ use kube::runtime::watcher::{Error, Event};
 use namesake_core::Glob;
 use namesake_service::WatchEvent;
 
+pub(crate) use identities::fetch as fetch_identity;
 pub use installed::served;
 pub(crate) use parents::fetch;
 

@@ -226,8 +226,8 @@ pub(crate) fn state_at(case: &Value, clock: Arc<AtomicI64>) -> State {
         let user = text(identity, "user").unwrap();
         let recorded = identity.get("recorded").unwrap_or(identity);
         let known = KnownIdentity {
-            user: text(recorded, "user").unwrap().to_owned(),
-            class: text(recorded, "class").unwrap_or("research").to_owned(),
+            user: text(recorded, "user").unwrap().into(),
+            class: text(recorded, "class").unwrap_or("research").into(),
             service_account_uid: Some(text(identity, "uid").unwrap_or("ksa-uid").into()),
             ready: identity.get("ready") == Some(&Value::Bool(true)),
             stalled: text(identity, "stalled").map(Into::into),

@@ -174,8 +174,8 @@ async fn a_replica_is_healthy_at_once_and_ready_when_all_is_loaded() {
         missing.contains("rules are not loaded") && missing.contains("caBundle"),
         "{missing}"
     );
+    // Not state.synced.identities: reading tens of thousands takes long, and each one that is needed can be read by itself.
     state.synced.rules.set();
-    state.synced.identities.set();
     state.synced.namespaces.set();
     state.synced.ca_bundle.set();
     assert_eq!(
@@ -187,6 +187,21 @@ async fn a_replica_is_healthy_at_once_and_ready_when_all_is_loaded() {
         call(state, "GET", "/readyz", "").await.0,
         StatusCode::SERVICE_UNAVAILABLE
     );
+}
+
+#[tokio::test]
+async fn while_a_replica_shuts_down_each_answer_ends_its_connection() {
+    let state = state();
+    let answer = async || {
+        let body = Body::from(review(&job_controller()).to_string());
+        let request = Request::post("/mutate").body(body).unwrap();
+        app(state.clone()).oneshot(request).await.unwrap()
+    };
+    assert_eq!(answer().await.headers().get("connection"), None);
+    state.synced.shutting_down.set();
+    let last = answer().await;
+    assert_eq!(last.status(), StatusCode::OK);
+    assert_eq!(last.headers()["connection"], "close");
 }
 
 #[tokio::test]

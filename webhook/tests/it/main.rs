@@ -12,6 +12,7 @@ mod cases;
 mod fuzz;
 mod golden;
 mod http;
+mod identities;
 mod model;
 mod parents;
 mod properties;

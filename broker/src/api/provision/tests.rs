@@ -1,6 +1,7 @@
 //! By which rules a request is answered, and what its caller does not wait for.
 
 use axum::http::StatusCode;
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Client;
 use kube::client::Body;
 use parking_lot::Mutex;
@@ -57,11 +58,18 @@ struct Cluster {
 
 impl Cluster {
     async fn answer(self, request: http::Request<Body>) -> http::Response<Body> {
-        let line = format!("{} {}", request.method(), request.uri().path());
+        let path = request.uri().path().to_owned();
+        let line = format!("{} {path}", request.method());
         self.requests.lock().push(line);
         self.go.notified().await;
-        let written = json!(identity()).to_string();
-        http::Response::new(Body::from(written.into_bytes()))
+        let written = if path.ends_with("/serviceaccounts") {
+            json!(account())
+        } else if path.ends_with("/rolebindings") {
+            json!(RoleBinding::default())
+        } else {
+            json!(identity())
+        };
+        http::Response::new(Body::from(written.to_string().into_bytes()))
     }
 
     fn client(&self) -> Client {
@@ -93,6 +101,43 @@ async fn a_new_user_does_not_wait_for_the_status_to_be_written() {
     let status =
         format!("PATCH /apis/namesake.dev/v1alpha1/namespaces/research/identities/{name}/status");
     assert_eq!(cluster.requests(), [status]);
+}
+
+#[tokio::test]
+async fn a_caller_that_stops_waiting_does_not_interrupt_the_creation() {
+    let cluster = Cluster::default();
+    let broker = broker_with(cluster.client());
+    let caller = tokio::spawn({
+        let broker = Arc::clone(&broker);
+        async move {
+            let (name, spec) = (identity().name_any(), identity().spec);
+            create_to_the_end(&broker, "research", &name, &spec)
+                .await
+                .map(drop)
+        }
+    });
+    while cluster.requests.lock().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    cluster.requests();
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    let answer_all = async {
+        loop {
+            cluster.go.notify_waiters();
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = broker.finish() => {}
+        () = answer_all => {}
+    }
+    let bindings = "/apis/rbac.authorization.k8s.io/v1/namespaces/research/rolebindings";
+    let after = cluster.requests();
+    assert!(
+        after.iter().any(|line| line.contains(bindings)),
+        "{after:?}"
+    );
 }
 
 #[tokio::test]
@@ -185,4 +230,18 @@ async fn an_identity_that_another_replica_changes_at_the_same_time_is_read_again
     let updated = update_existing(&broker, &rules_with(""), identity(), &derived).await;
     assert_eq!(updated.ok().unwrap().name_any(), identity().name_any());
     assert_eq!(*patches.lock(), 2);
+}
+
+#[tokio::test]
+async fn a_suspended_identity_is_refused_with_that_reason_in_every_phase() {
+    let (broker, rules) = (broker(), rules_with(""));
+    for phase in [Phase::InUse, Phase::Draining, Phase::Gone] {
+        let mut suspended = identity();
+        suspended.spec.suspended = true;
+        suspended.status.get_or_insert_default().phase = Some(phase);
+        let refused = check_serves(&broker, &rules, &suspended).unwrap_err();
+        assert_eq!(refused.reason(), Reason::Suspended);
+        let message = refused.message();
+        assert!(message.contains("spec.suspended"), "{phase:?}: {message}");
+    }
 }

@@ -49,9 +49,7 @@ impl Collector {
         if self.context.cluster_id.differs_from(rules.cluster()) {
             return;
         }
-        let Some(found) = self.find_google_accounts(rules).await else {
-            return;
-        };
+        let found = self.find_google_accounts(rules).await;
         // Read after the accounts were listed: every account in the list had its Identity before.
         let in_use = self.in_use().await;
         self.collect_google_accounts(rules, found, &in_use).await;

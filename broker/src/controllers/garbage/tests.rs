@@ -87,11 +87,22 @@ fn an_account_without_our_own_mark_is_never_garbage() {
 #[test]
 fn garbage_is_due_after_the_grace_period_and_forgotten_when_it_is_used_again() {
     let at = |second| Timestamp::from_second(second).unwrap();
-    let (grace, garbage) = (Duration::from_secs(10), ["a".to_owned()]);
+    let grace = Duration::from_secs(10);
+    let (garbage, none) = (HashSet::from(["a".to_owned()]), HashSet::new());
+    let found = |all: Option<&[&str]>| {
+        let all = all.map(|all| all.iter().map(|&id| id.to_owned()).collect());
+        Found::from([("acme".to_owned(), all)])
+    };
+    let (listed, unused) = (found(Some(&["a"])), found(Some(&[])));
     let mut seen = FirstSeen::default();
-    assert_eq!(seen.due(at(0), grace, &garbage), Vec::<String>::new());
-    assert_eq!(seen.due(at(9), grace, &garbage), Vec::<String>::new());
-    assert_eq!(seen.due(at(10), grace, &garbage), garbage);
-    seen.due(at(11), grace, &[]);
-    assert_eq!(seen.due(at(12), grace, &garbage), Vec::<String>::new());
+    assert_eq!(seen.due(at(0), grace, &listed), none);
+    assert_eq!(seen.due(at(9), grace, &listed), none);
+    assert_eq!(seen.due(at(10), grace, &listed), garbage);
+    assert_eq!(seen.due(at(11), grace, &unused), none);
+    assert_eq!(seen.due(at(12), grace, &listed), none);
+    // A project that cannot be listed for once begins no new grace period; one that the rules dropped does.
+    assert_eq!(seen.due(at(20), grace, &found(None)), none);
+    assert_eq!(seen.due(at(22), grace, &listed), garbage);
+    assert_eq!(seen.due(at(23), grace, &Found::new()), none);
+    assert_eq!(seen.due(at(24), grace, &listed), none);
 }

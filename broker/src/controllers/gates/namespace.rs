@@ -29,6 +29,8 @@ struct NamespaceGates {
     pods: WaitingPods,
     /// UIDs of pods whose gate was opened, until the watch shows that.
     opened: HashSet<String>,
+    /// UIDs of the pods in the list that the watch is reading.
+    listed: HashSet<String>,
 }
 
 /// Which waiting pods are checked.
@@ -76,6 +78,7 @@ pub(super) async fn watch(gates: Arc<Gates>, namespace: String) {
         namespace,
         pods: WaitingPods::default(),
         opened: HashSet::new(),
+        listed: HashSet::new(),
     };
     loop {
         let selection = tokio::select! {
@@ -100,7 +103,6 @@ impl NamespaceGates {
 
 impl Drop for NamespaceGates {
     fn drop(&mut self) {
-        self.forget_all_pods();
         self.gates
             .context
             .accounts

@@ -83,8 +83,14 @@ impl WaitingPods {
         self.by_name.len()
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+    /// Removes the pods for which `keep` returns false.
+    pub(super) fn retain(&mut self, keep: impl Fn(&GatedPod) -> bool) {
+        let all = self.by_name.values().map(|waiting| &waiting.pod);
+        let gone = all.filter(|pod| !keep(pod));
+        let gone: Vec<_> = gone.map(|pod| pod.name.clone()).collect();
+        for name in gone {
+            self.remove(&name);
+        }
     }
 }
 
@@ -127,7 +133,9 @@ mod tests {
         assert_eq!(pods.remove("t-3").unwrap().pod.service_account, "mf-a");
         assert_eq!((pods.accounts(), pods.len()), (vec!["mf-b".to_owned()], 2));
         assert!(pods.remove("t-3").is_none());
-        pods.clear();
+        pods.retain(|pod| pod.name == "t-2");
+        assert_eq!(names(&pods, "mf-b"), ["t-2"]);
+        pods.retain(|_| false);
         assert_eq!((pods.accounts(), pods.len()), (Vec::new(), 0));
     }
 }

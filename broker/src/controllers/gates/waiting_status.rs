@@ -12,11 +12,7 @@ const MESSAGE_BYTES: usize = 1024;
 /// The message with what leads to the explanation of the reason and to the decision about the pod at its end.
 #[must_use]
 pub(super) fn with_reference(message: &str, reason: Reason, decision: Option<&str>) -> String {
-    let decision = decision.map_or(String::new(), |id| format!(", decision {id}"));
-    let reference = format!(" ({}{decision})", reason.code());
-    let room = MESSAGE_BYTES.saturating_sub(reference.len());
-    let message = &message[..message.floor_char_boundary(room)];
-    format!("{message}{reference}")
+    reason.referenced(message, decision, MESSAGE_BYTES)
 }
 
 /// The patch of the status of a pod that says why it waits: on each of its containers, and in the annotation.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ObjectReference, ServiceAccount};
+use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
-use kube::{Api, Resource as _};
 use namesake_api::names;
 use namesake_core::Reason;
 use namesake_gcp::{Resource, ServiceAccount as ServiceAccountAtGoogle};
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
 use super::creation_times::CreationTimes;
-use super::report::{QuotaKind, QuotaLine, config_map, policy_name};
+use super::report::{QuotaKind, QuotaLine, Report, policy_name};
 use super::rights::Rights;
 use super::same_broker::SameBroker;
 use crate::controllers::context::Context;
@@ -39,7 +39,10 @@ impl QuotaCounter {
     pub async fn run(self) {
         let (mut warned, mut warned_of) = (BTreeSet::new(), BTreeSet::new());
         let mut rights = Rights::default();
+        let mut changes = self.context.rules.changes();
         loop {
+            // Before they are read: a change during the count, which may take minutes, must be noticed after it.
+            changes.mark_unchanged();
             let mut same = BTreeSet::new();
             let lines = self.count_all(&mut same).await;
             self.report_same_brokers(same, &mut warned_of).await;
@@ -50,14 +53,17 @@ impl QuotaCounter {
                 Some(rules) => rights.texts(&self.context.gcp, rules).await.clone(),
                 None => BTreeMap::new(),
             };
-            self.write_config_map(&lines, &rights).await;
+            let report = Report {
+                lines: &lines,
+                rights,
+                garbage: self.context.garbage.lock().clone(),
+            };
+            self.write_config_map(&report, now).await;
             self.warn(&lines, &mut warned).await;
-            let mut rules = self.context.rules.changes();
-            rules.mark_unchanged();
             tokio::select! {
                 () = tokio::time::sleep(self.context.config.timings.count) => {}
                 // The first rules, or another project in them.
-                _ = rules.changed() => {}
+                _ = changes.changed() => {}
             }
         }
     }
@@ -172,12 +178,12 @@ impl QuotaCounter {
         }
     }
 
-    /// Writes the ConfigMap. The API server changes nothing if it is the same.
-    async fn write_config_map(&self, lines: &[QuotaLine], rights: &BTreeMap<String, String>) {
+    /// Writes the ConfigMap, with the time: whoever reads it knows whether the broker still reports.
+    async fn write_config_map(&self, report: &Report<'_>, now: Timestamp) {
         let namespace = &self.context.config.namespace;
         let api = Api::<ConfigMap>::namespaced(self.context.client.clone(), namespace);
         let params = PatchParams::apply(names::FIELD_MANAGER_BROKER).force();
-        let map = Patch::Apply(config_map(lines, rights, namespace));
+        let map = Patch::Apply(report.config_map(namespace, now));
         if let Err(error) = api.patch(names::QUOTA_CONFIG_MAP, &params, &map).await {
             warn!(%error, "the API server did not accept the ConfigMap {}", names::QUOTA_CONFIG_MAP);
         }
@@ -191,20 +197,25 @@ impl QuotaCounter {
     ) {
         self.context.metrics.set_same_brokers(same.len());
         let home = &self.context.config.namespace;
-        let about = ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("ConfigMap".to_owned()),
-            name: Some(names::RULES_CONFIG_MAP.to_owned()),
-            namespace: Some(home.clone()),
-            ..ObjectReference::default()
-        };
+        let about = self.map_at_home(names::RULES_CONFIG_MAP);
         for one in same.difference(warned) {
-            let (note, reason) = (one.text(home), Reason::SameBroker.as_str());
-            warn!(%note, reason, "another broker of the workload pool may be this one to Google");
+            let (note, reason) = (one.text(home), Reason::SameBroker);
+            warn!(%note, %reason, "another broker of the workload pool may be this one to Google");
             let events = &self.context.events;
             events.warning(&about, "Count", reason, &note).await;
         }
         *warned = same;
+    }
+
+    /// A ConfigMap of the broker's namespace, for Events about it.
+    fn map_at_home(&self, name: &str) -> ObjectReference {
+        ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("ConfigMap".to_owned()),
+            name: Some(name.to_owned()),
+            namespace: Some(self.context.config.namespace.clone()),
+            ..ObjectReference::default()
+        }
     }
 
     /// Warns once about each quota that is nearly exhausted, and again after it was not in between.
@@ -215,14 +226,12 @@ impl QuotaCounter {
             .map(|line| ((line.kind, line.whose.clone()), line.text()))
             .collect();
         warned.retain(|key| urgent.contains_key(key));
-        let about =
-            config_map(lines, &BTreeMap::new(), &self.context.config.namespace).object_ref(&());
+        let about = self.map_at_home(names::QUOTA_CONFIG_MAP);
         for (key, text) in urgent {
             let note = format!("{} of {}: {text}", key.0.as_str(), key.1);
             if warned.insert(key) {
                 warn!(%note, "a quota is nearly exhausted");
-                let (events, reason) =
-                    (&self.context.events, Reason::QuotaNearlyExhausted.as_str());
+                let (events, reason) = (&self.context.events, Reason::QuotaNearlyExhausted);
                 events.warning(&about, "Count", reason, &note).await;
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt as _;
 use namesake_api::names;
 use namesake_gcp::Resource;
 use namesake_service::managed_config_map;
@@ -14,6 +15,8 @@ use super::forecast::full_in;
 const WARNING_PERCENT: u64 = 80;
 /// There is a warning as well if the quota will be exhausted within this time, in which Google may grant a higher one.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// Accounts without an Identity that are listed of a project: a ConfigMap holds 1 MiB.
+const LISTED: usize = 500;
 /// Longest key in the ConfigMap, in bytes.
 const KEY_BYTES: usize = 200;
 
@@ -140,22 +143,43 @@ pub(super) fn policy_name(resource: &Resource) -> String {
     }
 }
 
-/// The ConfigMap `namesake-quota`. `rights` says of each resource at Google what the broker lacks.
-#[must_use]
-pub(super) fn config_map(
-    lines: &[QuotaLine],
-    rights: &BTreeMap<String, String>,
-    namespace: &str,
-) -> ConfigMap {
-    let lines = lines.iter().map(|line| (line.key(), line.text()));
-    let rights = rights
-        .iter()
-        .map(|(whose, text)| (key(names::QUOTA_RIGHTS_KIND, whose), text.clone()));
-    managed_config_map(
-        namespace,
-        names::QUOTA_CONFIG_MAP,
-        lines.chain(rights).collect(),
-    )
+/// What the broker reports.
+#[derive(Debug, Default)]
+pub(super) struct Report<'r> {
+    /// The quotas.
+    pub(super) lines: &'r [QuotaLine],
+    /// Of each resource at Google, what the broker lacks there.
+    pub(super) rights: BTreeMap<String, String>,
+    /// Of each project, the accounts that belong to no Identity.
+    pub(super) garbage: BTreeMap<String, Vec<String>>,
+}
+
+impl Report<'_> {
+    /// The ConfigMap `namesake-quota` as of `now`.
+    #[must_use]
+    pub(super) fn config_map(&self, namespace: &str, now: Timestamp) -> ConfigMap {
+        let lines = self.lines.iter().map(|line| (line.key(), line.text()));
+        let rights = self.rights.iter();
+        let rights =
+            rights.map(|(whose, text)| (key(names::QUOTA_RIGHTS_KIND, whose), text.clone()));
+        let garbage = self.garbage.iter();
+        let garbage = garbage
+            .map(|(project, emails)| (key(names::QUOTA_GARBAGE_KIND, project), listed(emails)));
+        let data = lines.chain(rights).chain(garbage).collect();
+        let mut map = managed_config_map(namespace, names::QUOTA_CONFIG_MAP, data);
+        let at = format!("{now:.0}");
+        map.annotations_mut()
+            .insert(names::REPORTED_AT_ANNOTATION.to_owned(), at);
+        map
+    }
+}
+
+/// The first e-mail addresses, one in each line.
+fn listed(emails: &[String]) -> String {
+    match emails {
+        [] => names::NO_GARBAGE.to_owned(),
+        _ => emails[..emails.len().min(LISTED)].join("\n"),
+    }
 }
 
 #[cfg(test)]
@@ -201,6 +225,32 @@ mod tests {
     }
 
     #[test]
+    fn the_report_says_when_it_was_written() {
+        let now = "2026-11-29T12:00:00.123Z".parse().unwrap();
+        let map = Report::default().config_map("ns", now);
+        let at = &map.annotations()[names::REPORTED_AT_ANNOTATION];
+        assert_eq!(at, "2026-11-29T12:00:00Z");
+    }
+
+    #[test]
+    fn the_accounts_without_an_identity_are_listed_and_none_is_not_the_same_as_unknown() {
+        let data = |accounts: usize| {
+            let emails = vec!["mf-lost@acme.iam.gserviceaccount.com".to_owned(); accounts];
+            let report = Report {
+                garbage: BTreeMap::from([("acme".to_owned(), emails)]),
+                ..Report::default()
+            };
+            let data = report.config_map("ns", Timestamp::UNIX_EPOCH).data;
+            data.unwrap()["garbage.acme"].clone()
+        };
+        assert_eq!(data(0), "none");
+        assert_eq!(data(2).lines().count(), 2);
+        assert_eq!(data(9_999).lines().count(), LISTED);
+        let unknown = Report::default().config_map("ns", Timestamp::UNIX_EPOCH);
+        assert!(unknown.data.unwrap().is_empty());
+    }
+
+    #[test]
     fn keys_are_legal_in_a_config_map() {
         let folder = Resource::ManagedFolder {
             bucket: "b".into(),
@@ -211,7 +261,12 @@ mod tests {
             whose: policy_name(&folder),
             ..line(1, None, None)
         };
-        let map = config_map(&[line], &BTreeMap::new(), "ns");
+        let lines = [line];
+        let report = Report {
+            lines: &lines,
+            ..Report::default()
+        };
+        let map = report.config_map("ns", Timestamp::UNIX_EPOCH);
         let key = map.data.unwrap().into_keys().next().unwrap();
         assert!(
             key.len() <= 253 && key.starts_with("policy_bytes.bucket_b_a_b"),

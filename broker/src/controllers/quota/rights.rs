@@ -1,4 +1,5 @@
-//! What the broker may do at Google: it asks once an hour, and after each edit of the rules, and reports what it lacks.
+//! What the broker may do at Google: it asks once an hour, after each edit of the rules, and at each count while something is
+//! lacking or not known; and reports what it lacks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +12,9 @@ use tracing::debug;
 use super::report::policy_name;
 use crate::google::precheck::permissions::needed;
 
-/// How long an answer holds.
+/// The text of a resource where nothing is lacking.
+const NOTHING_LACKS: &str = "all that the rules need";
+/// How long answers hold if nothing is lacking.
 const EVERY: Duration = Duration::from_hours(1);
 /// What the broker needs in a project with identities: `identities` in `terraform/modules/namesake/permissions.json`.
 const OF_IDENTITIES: [&str; 9] = [
@@ -42,11 +45,12 @@ pub(crate) struct Rights {
 impl Rights {
     /// The texts, such as `all that the rules need` or `lacks iam.serviceAccounts.create`. Asks Google if they are old.
     pub(crate) async fn texts(&mut self, gcp: &Gcp, rules: &Rules) -> &BTreeMap<String, String> {
+        let nothing_lacks = self.texts.values().all(|text| text == NOTHING_LACKS);
         let is_fresh = self
             .asked
             .as_ref()
             .is_some_and(|(when, revision)| revision == rules.revision() && when.elapsed() < EVERY);
-        if !is_fresh {
+        if !is_fresh || !nothing_lacks {
             self.texts.clear();
             for (resource, permissions) in wanted(rules) {
                 let text = text(gcp, &resource, &permissions).await;
@@ -71,7 +75,7 @@ async fn text(gcp: &Gcp, resource: &Resource, permissions: &BTreeSet<&'static st
     let lacks = |permission: &&&str| !held.iter().any(|one| one == **permission);
     let missing: Vec<&str> = asked.iter().filter(lacks).copied().collect();
     if missing.is_empty() {
-        "all that the rules need".to_owned()
+        NOTHING_LACKS.to_owned()
     } else {
         format!("lacks {}", missing.join(", "))
     }

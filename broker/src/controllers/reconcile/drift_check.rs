@@ -47,8 +47,8 @@ pub(super) fn schedule(identity: &Identity, context: &Context, memory: &mut Memo
     wait.clamp(Duration::from_millis(1), timings.resync)
 }
 
-/// Reads of Google in one check: the GSA and its policy, at most one policy for each grant, and a proof, which takes a token and a
-/// test for each grant.
+/// Reads of Google in one check: the GSA and its policy, at most one policy for each grant, and a verification, which takes a
+/// token and a test for each grant.
 fn reads(spec: &IdentitySpec) -> u32 {
     let grants = u32::try_from(spec.grants.len()).unwrap_or(u32::MAX);
     grants.saturating_mul(2).saturating_add(3)

@@ -1,5 +1,5 @@
-//! What the reconciler remembers of an identity until the next reconcile. It only saves repeating steps, so that nothing here has to
-//! survive a restart.
+//! What the reconciler remembers of an identity until the next reconcile. It only saves repeating steps, so that nothing here has
+//! to survive a restart.
 
 use std::time::Duration;
 
@@ -11,12 +11,13 @@ use super::outcome::PendingStatus;
 use crate::google::recorded;
 use crate::google::verify::CachedToken;
 use crate::identity::finding::holds;
-use crate::identity::plan::PROOFS;
+use crate::identity::plan::VERIFICATIONS;
 use crate::identity::plan::change::Change;
 use crate::identity::plan::observed::{Observed, ServiceAccountState, times};
 use crate::identity::retry_trigger::RetryTrigger;
 
-/// After so many failed proofs in a row, something that was written may have been removed at Google, and everything is checked.
+/// After so many failed verifications in a row, something that was written may have been removed at Google, and everything is
+/// checked.
 const CHECK_AFTER_FAILURES: u32 = 8;
 
 /// An identity that worked counts as working until Google has refused it so often in a row: one of its replicas may lag.
@@ -42,10 +43,10 @@ pub(crate) struct Memory {
     unrecorded_uid: Option<String>,
     /// The steps done, each as often as it was.
     done: Vec<Change>,
-    /// The KSA's token from which consecutive proofs start.
+    /// The KSA's token from which consecutive verifications start.
     pub(crate) token: Option<CachedToken>,
     /// Something was repaired, or refused, and not proven since.
-    needs_proof: bool,
+    needs_verification: bool,
     /// Steps whose outcome is not in the status yet.
     pub(crate) pending: PendingStatus,
     /// Failures in a row.
@@ -120,7 +121,7 @@ impl Memory {
             account_recorded: status.service_account_uid.is_some(),
             visible: holds(GOOGLE_ACCOUNT_READY),
             written: holds(BINDING_READY),
-            verified: holds(VERIFIED) && !self.needs_proof,
+            verified: holds(VERIFIED) && !self.needs_verification,
             checking: self.checking,
             recorded: recorded::is_complete(identity, status),
             stale: !revoked && !recorded::stale(identity, status).is_empty(),
@@ -145,13 +146,13 @@ impl Memory {
     pub(crate) fn step_succeeded(&mut self, change: &Change, repaired: bool) {
         (self.failures, self.refused) = (0, None);
         if repaired && self.checking {
-            self.needs_proof = true;
-            self.forget(&Change::Prove);
+            self.needs_verification = true;
+            self.forget(&Change::Verify);
         }
         match change {
             // The status and the cluster show that these are done.
             Change::CreateServiceAccount | Change::RepairServiceAccount => {
-                self.forget(&Change::Prove);
+                self.forget(&Change::Verify);
             }
             Change::SetServiceAccountOwner
             | Change::Record
@@ -165,37 +166,37 @@ impl Memory {
         self.done.retain(|done| done != step);
     }
 
-    /// A step failed. Proofs and sightings count only in a row; after many failed proofs everything is checked.
+    /// A step failed. Verifications and sightings count only in a row; after many failed verifications everything is checked.
     pub(crate) fn step_failed(&mut self, change: &Change) {
         self.failures = self.failures.saturating_add(1);
         match change {
             Change::ConfirmGoogleAccount => self.forget(change),
-            Change::Prove if self.failures.is_multiple_of(CHECK_AFTER_FAILURES) => {
+            Change::Verify if self.failures.is_multiple_of(CHECK_AFTER_FAILURES) => {
                 let failures = self.failures;
                 self.start_check();
                 self.failures = failures;
-                self.needs_proof = true;
+                self.needs_verification = true;
             }
-            Change::Prove => self.forget(change),
+            Change::Verify => self.forget(change),
             _ => {}
         }
     }
 
-    /// Whether the identity counts as working after the next proof.
-    pub(crate) fn next_proof_is_last(&self) -> bool {
-        times(&self.done, &Change::Prove) + 1 >= PROOFS
+    /// Whether the identity counts as working after the next verification.
+    pub(crate) fn next_verification_is_last(&self) -> bool {
+        times(&self.done, &Change::Verify) + 1 >= VERIFICATIONS
     }
 
     /// Whether Google has refused a working identity often enough to be believed. From then on it has to be proven again.
     pub(crate) fn believes_refusal(&mut self) -> bool {
         let believed = self.failures >= REFUSALS_BELIEVED;
-        self.needs_proof |= believed;
+        self.needs_verification |= believed;
         believed
     }
 
     /// Whether a drift check is under way and has found nothing: then it changes nothing in the status.
     pub(crate) fn found_no_drift(&self) -> bool {
-        self.checking && !self.needs_proof
+        self.checking && !self.needs_verification
     }
 
     /// How long to leave a new Identity without a status to the API, which is about to create its KSA: two that create it at the

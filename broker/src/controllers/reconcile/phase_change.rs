@@ -45,7 +45,9 @@ pub(super) async fn update(
 
 async fn update_spec(identity: &Identity, context: &Context, spec: &IdentitySpec) -> Result<()> {
     info!(name = %identity.name_any(), "the rules derive another spec for an identity now");
-    match ensure::update_spec(&context.client, identity.clone(), spec).await {
+    // Before the spec, so that nobody sees an identity that does not work in a phase in which it does, also if this broker ends now.
+    let announced = leave_working_phase(identity, context).await?;
+    match ensure::update_spec(&context.client, announced, spec).await {
         Ok(_) => {
             report_edit(identity, context).await;
             Ok(())
@@ -53,6 +55,19 @@ async fn update_spec(identity: &Identity, context: &Context, spec: &IdentitySpec
         Err(EnsureError::Kube { source, .. }) if is_conflict(&source) => Ok(()),
         Err(error) => Err(ReconcileError::Step(error.to_string())),
     }
+}
+
+/// Sets the phase of an identity that works to that of one that is being verified.
+async fn leave_working_phase(identity: &Identity, context: &Context) -> Result<Identity> {
+    let now = context.now();
+    let leave = |_: &Identity, status: &mut IdentityStatus| {
+        let works = matches!(status.phase, Some(Phase::InUse | Phase::Idle));
+        if works {
+            phase::enter(status, Phase::Verifying, now);
+        }
+        works
+    };
+    update_status(identity, context, leave).await
 }
 
 /// Reports that a spec was restored which somebody had edited: it changed since it was last reconciled, and not by the rules.
@@ -102,7 +117,9 @@ pub(super) async fn enter(identity: &Identity, context: &Context, phase: Phase) 
         None => format!("from {from} to {phase}"),
     };
     let (events, about) = (&context.events, identity.object_ref(&()));
-    events.normal(&about, "Move", phase.as_str(), &note).await;
+    events
+        .normal(&about, "Move", Reason::PhaseChanged, &note)
+        .await;
     Ok(())
 }
 

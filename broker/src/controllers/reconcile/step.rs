@@ -21,8 +21,8 @@ use crate::google::verify;
 use crate::identity::plan::change::Change;
 use crate::server::config::Timings;
 
-/// Timeout of each call of a proof: it should soon be known why it fails, and it is tried again anyway.
-const PROOF_CALL: Duration = Duration::from_secs(8);
+/// Timeout of each call of a verification: it should soon be known why it fails, and it is tried again anyway.
+const VERIFICATION_CALL: Duration = Duration::from_secs(8);
 
 /// Makes one change.
 pub(crate) async fn execute(
@@ -44,17 +44,17 @@ pub(crate) async fn execute(
         Change::Record => policies::record(identity, context).await,
         Change::Bind => policies::bind(identity, context).await,
         Change::Grant(resource) => policies::grant(identity, context, resource).await,
-        Change::Prove => {
-            let google = context.gcp.within(PROOF_CALL);
-            let last = memory.next_proof_is_last();
+        Change::Verify => {
+            let google = context.gcp.within(VERIFICATION_CALL);
+            let last = memory.next_verification_is_last();
             let (client, token) = (&context.client, &mut memory.token);
-            let proof = verify::prove(identity, client, &google, last, token).await;
-            proof.map(|()| StepOutcome::default())
+            let verification = verify::verify_once(identity, client, &google, last, token).await;
+            verification.map(|()| StepOutcome::default())
         }
-        Change::ProveAgain => {
-            let google = context.gcp.within(PROOF_CALL);
-            let proof = verify::prove_again(identity, &context.client, &google).await;
-            proof.map(|()| StepOutcome::default())
+        Change::VerifyAgain => {
+            let google = context.gcp.within(VERIFICATION_CALL);
+            let verification = verify::verify_again(identity, &context.client, &google).await;
+            verification.map(|()| StepOutcome::default())
         }
         Change::Revoke => revoke::revoke(identity, context).await,
         Change::Unbind => revoke::unbind(identity, context).await,
@@ -66,11 +66,11 @@ pub(crate) async fn execute(
     }
 }
 
-/// Pause after a step: only reads that confirm a new GSA, and proofs, have to be some time apart.
+/// Pause after a step: only reads that confirm a new GSA, and verifications, have to be some time apart.
 pub(crate) fn pause(change: &Change, next: Option<&Change>, timings: &Timings) -> Duration {
     match (change, next) {
         (Change::ConfirmGoogleAccount, Some(Change::ConfirmGoogleAccount)) => timings.sighting,
-        (Change::Prove, Some(Change::Prove)) => timings.proof,
+        (Change::Verify, Some(Change::Verify)) => timings.verification,
         _ => Duration::ZERO,
     }
 }
@@ -80,17 +80,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_confirmations_and_proofs_are_some_time_apart() {
+    fn only_confirmations_and_verifications_are_some_time_apart() {
         let timings = Timings::default();
         let wait = |change: Change, next: Option<Change>| pause(&change, next.as_ref(), &timings);
         let confirm = || Change::ConfirmGoogleAccount;
         assert_eq!(wait(confirm(), Some(confirm())), timings.sighting);
-        assert_eq!(wait(Change::Prove, Some(Change::Prove)), timings.proof);
+        assert_eq!(
+            wait(Change::Verify, Some(Change::Verify)),
+            timings.verification
+        );
         for (change, next) in [
             (Change::EnsureGoogleAccount, Some(confirm())),
             (confirm(), Some(Change::Bind)),
-            (Change::Bind, Some(Change::Prove)),
-            (Change::Prove, None),
+            (Change::Bind, Some(Change::Verify)),
+            (Change::Verify, None),
         ] {
             assert_eq!(wait(change, next), Duration::ZERO);
         }

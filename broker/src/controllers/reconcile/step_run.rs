@@ -96,8 +96,8 @@ impl StepRun {
         self.pending
     }
 
-    /// Runs one step. Its outcome is written at once if it must not be forgotten, or if the run then waits for longer than between
-    /// two proofs. Returns when to reconcile again if the run ends, which it also does at `until`.
+    /// Runs one step. Its outcome is written at once if it must not be forgotten, or if the run then waits for longer than
+    /// between two verifications. Returns when to reconcile again if the run ends, which it also does at `until`.
     pub(super) async fn run(
         &mut self,
         context: &Context,
@@ -131,7 +131,7 @@ impl StepRun {
         let wait = repeat_after.unwrap_or_else(|| step::pause(change, next.as_ref(), timings));
         let serves = self.goal == Goal::Serve;
         // Written together with what follows soon: requests of new users wait for each write.
-        let may_delay = serves && repeat_after.is_none() && wait <= timings.proof;
+        let may_delay = serves && repeat_after.is_none() && wait <= timings.verification;
         if next.is_none() || !may_delay {
             self.flush_status(context, memory).await?;
         }
@@ -147,7 +147,7 @@ impl StepRun {
     async fn execute(&self, context: &Context, memory: &mut Memory, change: &Change) -> StepResult {
         // The wait for a permit does not count as time of the step.
         let permit = match change {
-            Change::Prove | Change::ProveAgain => Some(context.proofs.acquire().await),
+            Change::Verify | Change::VerifyAgain => Some(context.verifications.acquire().await),
             _ => None,
         };
         let limit = context.config.timings.step;
@@ -205,8 +205,8 @@ impl StepRun {
                 context.metrics.identity_provisioned(took.as_secs_f64());
             }
             let (events, about) = (&context.events, before.object_ref(&()));
-            let (reason, note) = (Reason::Ready.as_str(), "the identity works");
-            events.normal(&about, "Prove", reason, note).await;
+            let (reason, note) = (Reason::Ready, "the identity works");
+            events.normal(&about, "Verify", reason, note).await;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A hint for proofs that Google refuses for longer than it needs to distribute a change: pure.
+//! A hint for verifications that Google refuses for longer than it needs to distribute a change: pure.
 
 use namesake_api::Identity;
 

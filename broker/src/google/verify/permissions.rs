@@ -20,8 +20,8 @@ fn tested(role: &str) -> &'static [&'static str] {
     }
 }
 
-/// The permissions to test for these roles on this resource. For an unknown role nothing is tested: the rest of the proof shows that
-/// the identity itself works.
+/// The permissions to test for these roles on this resource. For an unknown role nothing is tested: the rest of the verification
+/// shows that the identity itself works.
 pub(super) fn of<'a>(
     resource: &Resource,
     roles: impl Iterator<Item = &'a str>,

@@ -1,4 +1,4 @@
-//! The tokens of a proof: one of the KSA, as GKE's metadata server requests it, and the federated token for it.
+//! The tokens of a verification: one of the KSA, as GKE's metadata server requests it, and the federated token for it.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ const SCOPE_IAM: &str = "https://www.googleapis.com/auth/iam";
 /// Scope of a federated token that acts itself.
 const SCOPE_ALL: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// A token of a KSA. Consecutive proofs start from the same one.
+/// A token of a KSA. Consecutive verifications start from the same one.
 #[derive(Clone, Debug)]
 pub(crate) struct CachedToken {
     token: SecretString,

@@ -26,9 +26,9 @@ pub enum Change {
     /// Delete the GSA.
     DeleteGoogleAccount,
     /// Act as a pod once: token, exchange, impersonation, permissions.
-    Prove,
+    Verify,
     /// The same for an identity that worked: what else may refuse it than binding and grants shows in no policy.
-    ProveAgain,
+    VerifyAgain,
     /// Let nobody act as the identity.
     Unbind,
     /// Disable the GSA.
@@ -56,8 +56,8 @@ impl Change {
             Self::Record => "Record",
             Self::Revoke => "Revoke",
             Self::DeleteGoogleAccount => "DeleteGoogleAccount",
-            Self::Prove => "Prove",
-            Self::ProveAgain => "ProveAgain",
+            Self::Verify => "Verify",
+            Self::VerifyAgain => "VerifyAgain",
             Self::Unbind => "Unbind",
             Self::DisableGoogleAccount => "DisableGoogleAccount",
             Self::Drain => "Drain",

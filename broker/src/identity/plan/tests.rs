@@ -63,9 +63,9 @@ fn a_new_identity_takes_every_step_in_order() {
         Record,
         Bind,
         Grant(folder()),
-        Prove,
-        Prove,
-        Prove,
+        Verify,
+        Verify,
+        Verify,
     ];
     assert_eq!(plan(&desired(), &nothing()), expected);
 }
@@ -127,10 +127,10 @@ fn each_loss_is_repaired_by_one_step() {
         (
             Observed {
                 verified: false,
-                done: vec![Change::Prove; 2],
+                done: vec![Change::Verify; 2],
                 ..everything()
             },
-            vec![Change::Prove],
+            vec![Change::Verify],
         ),
     ];
     for (observed, expected) in lost {
@@ -221,16 +221,16 @@ fn a_drained_identity_is_deleted_after_its_last_pod() {
 }
 
 #[test]
-fn dropped_grants_are_revoked_before_the_proof() {
+fn dropped_grants_are_revoked_before_the_verification() {
     let changed = Observed {
         stale: true,
         recorded: false,
         verified: false,
-        done: vec![Change::Prove; 2],
+        done: vec![Change::Verify; 2],
         ..everything()
     };
     let changes = plan(&desired(), &changed);
-    assert_eq!(changes, [Change::Record, Change::Revoke, Change::Prove]);
+    assert_eq!(changes, [Change::Record, Change::Revoke, Change::Verify]);
 }
 
 /// Applies what a step achieves.
@@ -249,7 +249,7 @@ fn apply(change: &Change, observed: &mut Observed) {
         Change::Record => observed.recorded = true,
         Change::Revoke => observed.stale = false,
         Change::DeleteGoogleAccount => observed.has_google_account = false,
-        Change::Prove => observed.verified = observed.times(change) >= PROOFS,
+        Change::Verify => observed.verified = observed.times(change) >= VERIFICATIONS,
         Change::DeleteServiceAccount => {
             observed.service_account = ServiceAccountState::Absent;
             observed.account_recorded = false;
@@ -270,7 +270,7 @@ fn observed() -> impl Strategy<Value = Observed> {
         Change::EnsureGoogleAccount,
         Change::Bind,
         Change::Grant(folder()),
-        Change::ProveAgain,
+        Change::VerifyAgain,
         Change::Unbind,
         Change::DisableGoogleAccount,
         Change::Drain,
@@ -279,10 +279,10 @@ fn observed() -> impl Strategy<Value = Observed> {
     ];
     let once = prop::sample::subsequence(once.to_vec(), 0..=once.len());
     let flags = proptest::array::uniform8(any::<bool>());
-    (account, once, 0..=SIGHTINGS, 0..=PROOFS, flags).prop_map(
-        |(service_account, mut done, sightings, proofs, f)| {
+    (account, once, 0..=SIGHTINGS, 0..=VERIFICATIONS, flags).prop_map(
+        |(service_account, mut done, sightings, verifications, f)| {
             done.extend((0..sightings).map(|_| Change::ConfirmGoogleAccount));
-            done.extend((0..proofs).map(|_| Change::Prove));
+            done.extend((0..verifications).map(|_| Change::Verify));
             Observed {
                 service_account,
                 account_recorded: f[0] || service_account != ServiceAccountState::Absent,

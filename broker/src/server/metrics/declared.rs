@@ -41,8 +41,8 @@ declare_metrics! {
         Leader other_cluster: Gauge = Gauge::default(), "1 while the rules name another cluster than the one that issues tokens here, so that nothing is done at Google", [];
         Leader same_brokers: Gauge = Gauge::default(), "Installations in other clusters of the workload pool whose broker may be this one to Google", [];
         Replica leading: Gauge = Gauge::default(), "1 while this replica holds the Lease and may write to Google", [];
-        Replica proofs_running: Gauge = Gauge::default(), "Proofs of identities that run now", [];
-        Replica proofs_waiting: Gauge = Gauge::default(), "Proofs of identities that wait for one of those to end", [];
+        Replica verifications_running: Gauge = Gauge::default(), "Verifications of identities that run now", [];
+        Replica verifications_waiting: Gauge = Gauge::default(), "Verifications of identities that wait for one of those to end", [];
         Leader offboarded_workloads: Gauge = Gauge::default(), "Pods and scheduled objects that offboarded users still have", [];
         Leader garbage: Gauges<1> = Family::default(), "Objects that have our mark and belong to no Identity, by kind", ["kind"];
         Replica certificate_expiry_timestamp_seconds: Gauges<1> = Family::default(), "When the certificate of the server and that of its authority expire", ["certificate"];

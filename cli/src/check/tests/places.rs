@@ -65,6 +65,22 @@ fn an_opted_in_namespace_has_a_level_a_mode_a_stack_and_rights() {
 }
 
 #[test]
+fn identities_in_a_namespace_that_opted_out_are_found_without_the_label_that_protects_them() {
+    let mut snapshot = installed(&[]);
+    let accounts = snapshot.accounts.as_mut().unwrap();
+    for namespace in ["left", "kept"] {
+        accounts.push((namespace.to_owned(), MANAGED.to_owned()));
+    }
+    accounts.push(("never".to_owned(), "default".to_owned()));
+    snapshot.namespaces.as_mut().unwrap().extend([
+        place("left", &[]),
+        place("kept", &[("namesake.dev/was-opted-in", "true")]),
+        place("never", &[]),
+    ]);
+    assert_eq!(found(&snapshot), ["opted-out: Namespace left"]);
+}
+
+#[test]
 fn a_later_webhook_is_found_unless_it_cannot_change_namesakes_pods() {
     let webhook = |name: &str, resources: &[&str], selector: Value, again: &str| {
         json!({

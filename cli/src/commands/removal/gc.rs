@@ -16,11 +16,11 @@ use crate::answer::failure::Failure;
 use crate::answer::text::{count, plain};
 use crate::answer::{Answer, Case};
 use crate::cluster::connect::Session;
+use crate::cluster::objects::each_page;
 use crate::cluster::{identities, rules_of_stack};
+use crate::commands::quota::garbage;
+use crate::console::Progress;
 use leftovers::{Leftover, leftovers};
-
-/// How many objects the API server sends at once.
-const PAGE: u32 = 500;
 
 /// Options of `gc`.
 #[derive(Clone, Debug, Default, Flags)]
@@ -37,10 +37,16 @@ struct Found {
     accounts: Vec<PartialObjectMeta<ServiceAccount>>,
     identities: Vec<Identity>,
     jobs: Vec<PartialObjectMeta<Job>>,
-    /// The report that has an annotation of each replica of the webhook.
-    report: Option<ConfigMap>,
-    webhooks: Vec<String>,
+    config_maps: Vec<FoundConfigMap>,
     unseen: Vec<String>,
+}
+
+/// A ConfigMap that has annotations of each replica of a program.
+struct FoundConfigMap {
+    name: &'static str,
+    program: &'static str,
+    map: Option<ConfigMap>,
+    pods: Vec<String>,
 }
 
 pub(crate) async fn run(session: &Session, options: &Gc) -> Result<Answer, Failure> {
@@ -49,12 +55,22 @@ pub(crate) async fn run(session: &Session, options: &Gc) -> Result<Answer, Failu
             "gc only lists what is left over, with the command that removes each: gc --dry-run";
         return Err(Failure::Usage(only.to_owned()));
     }
-    let rules = rules_of_stack::rules(session).await?;
-    let found = read(session).await?;
-    Ok(answer(
-        &leftovers(&rules, &found, Timestamp::now()),
-        &found.unseen,
-    ))
+    let mut found = read(session).await?;
+    let rules = match rules_of_stack::rules(session).await {
+        Ok(rules) => Some(rules),
+        Err(failure) if failure.status() == ExitStatus::Unreachable => return Err(failure),
+        Err(failure) => {
+            let what = "what belongs to this stack, which the rules say";
+            found.unseen.push(format!("{what}: {failure}"));
+            None
+        }
+    };
+    if found.reported_garbage().is_none() {
+        let why = "Google service accounts without an Identity: the broker has not reported them";
+        found.unseen.push(why.to_owned());
+    }
+    let left = leftovers(rules.as_ref(), &found, Timestamp::now());
+    Ok(answer(&left, &found.unseen))
 }
 
 async fn read(session: &Session) -> Result<Found, Failure> {
@@ -76,23 +92,44 @@ async fn read(session: &Session) -> Result<Found, Failure> {
     }
     let jobs = list(session.objects(), ListParams::default(), "list Jobs").await;
     found.jobs = found.seen(jobs)?.unwrap_or_default();
-    let webhook = format!("app.kubernetes.io/name={}", names::WEBHOOK_SERVICE_ACCOUNT);
-    let webhook = ListParams::default().labels(&webhook);
-    let pods = list::<Pod>(session.at_home(), webhook, "list the pods of the webhook").await;
-    if let Some(pods) = found.seen(pods)? {
-        found.webhooks = pods.iter().map(ResourceExt::name_any).collect();
-        let name = names::UNPROVEN_CONFIG_MAP;
-        let map = session.at_home::<ConfigMap>().get_opt(name).await;
-        let map = map.map_err(Failure::to(format!(
-            "read ConfigMap {}/{name}",
-            session.home
-        )));
-        found.report = found.seen(map)?.flatten();
+    for (name, program) in [
+        (names::UNPROVEN_CONFIG_MAP, names::WEBHOOK_SERVICE_ACCOUNT),
+        (names::QUOTA_CONFIG_MAP, names::BROKER_SERVICE_ACCOUNT),
+    ] {
+        let config_map = config_map(session, name, program).await;
+        let config_map = found.seen(config_map)?;
+        found.config_maps.extend(config_map);
     }
     Ok(found)
 }
 
+async fn config_map(
+    session: &Session,
+    name: &'static str,
+    program: &'static str,
+) -> Result<FoundConfigMap, Failure> {
+    let label = format!("{}={program}", names::NAME_LABEL);
+    let of_program = ListParams::default().labels(&label);
+    let what = format!("list the pods of {program}");
+    let pods = list::<Pod>(session.at_home(), of_program, &what).await?;
+    let map = session.at_home::<ConfigMap>().get_opt(name).await;
+    let what = format!("read ConfigMap {}/{name}", session.home);
+    Ok(FoundConfigMap {
+        name,
+        program,
+        map: map.map_err(Failure::to(what))?,
+        pods: pods.iter().map(ResourceExt::name_any).collect(),
+    })
+}
+
 impl Found {
+    /// The Google service accounts that belong to no Identity, as the broker reports them.
+    fn reported_garbage(&self) -> Option<Vec<&str>> {
+        let mut config_maps = self.config_maps.iter();
+        let quota = config_maps.find(|config_map| config_map.name == names::QUOTA_CONFIG_MAP)?;
+        garbage(quota.map.as_ref()?.data.as_ref()?)
+    }
+
     /// What was read; a missing right is recorded.
     fn seen<T>(&mut self, read: Result<T, Failure>) -> Result<Option<T>, Failure> {
         match read {
@@ -115,18 +152,12 @@ async fn list<K>(
 where
     K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
-    let (mut found, mut params) = (Vec::new(), params.limit(PAGE));
-    loop {
-        let page = api
-            .list_metadata(&params)
-            .await
-            .map_err(Failure::to(what))?;
-        found.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(found),
-        }
-    }
+    let mut found = Vec::new();
+    let mut progress = Progress::of("objects", None);
+    let list = async |params: &ListParams| api.list_metadata(params).await;
+    let listed = each_page(list, params, &mut progress, |one| found.push(one));
+    listed.await.map_err(Failure::to(what))?;
+    Ok(found)
 }
 
 fn answer(all: &[Leftover], unseen: &[String]) -> Answer {

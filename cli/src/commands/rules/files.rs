@@ -4,10 +4,11 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use namesake_core::Rules;
-use namesake_service::{RulesFiles, parse_rules};
+use namesake_service::{RulesFiles, RulesRejection, parse_and_test_rules, parse_rules};
 
 use crate::answer::failure::Failure;
 use crate::answer::text::{plain, quoted};
+use crate::console::{Console, say};
 
 /// A file: its name in messages, and its text.
 pub(super) type File = (String, String);
@@ -35,30 +36,43 @@ fn read_one(path: &Path, input: &mut dyn BufRead) -> Result<File, Failure> {
     Ok((name, text))
 }
 
-/// Reads files of rules together, as the keys of the ConfigMap are.
+/// Reads files of rules together, as the keys of the ConfigMap are. Warns if they fail their own tests: an edit by them is refused, and
+/// what they would decide can still be shown.
 ///
 /// # Errors
 /// A file that cannot be read; rules that are not valid, with their first problem.
 pub(super) fn read_rules(
     paths: &[PathBuf],
-    input: &mut dyn BufRead,
+    console: &mut Console<'_>,
 ) -> Result<(RulesFiles, Rules), Failure> {
-    let files: RulesFiles = read(paths, input)?.into_iter().collect();
-    match parse_rules(&files) {
-        Ok(rules) => Ok((files, rules)),
-        Err(errors) => {
-            let names: Vec<_> = files.keys().map(|name| quoted(name)).collect();
-            let more = errors.problems.len().saturating_sub(1);
-            Err(Failure::Usage(format!(
-                "these rules are not valid: {}{}; all of it: kubectl namesake lint {}",
-                plain(&errors.problems[0].to_string()),
-                if more == 0 {
-                    String::new()
-                } else {
-                    format!(" (and {more} more)")
-                },
-                names.join(" ")
-            )))
-        }
+    let files: RulesFiles = read(paths, console.input)?.into_iter().collect();
+    let names: Vec<_> = files.keys().map(|name| quoted(name)).collect();
+    let rejection = match parse_and_test_rules(&files) {
+        Ok(rules) => return Ok((files, rules)),
+        Err(rejection) => rejection,
+    };
+    let problems = rejection.problems();
+    let more = match problems.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    let first = format!(
+        "{}{more}; all of it: kubectl namesake lint {}",
+        plain(&problems[0].to_string()),
+        names.join(" ")
+    );
+    if let RulesRejection::FailedTests { .. } = rejection
+        && let Ok(rules) = parse_rules(&files)
+    {
+        say(
+            console.err,
+            &format!(
+                "warning: these rules fail tests of their own, so an edit by them is refused: {first}\n"
+            ),
+        );
+        return Ok((files, rules));
     }
+    Err(Failure::Usage(format!(
+        "these rules are not valid: {first}"
+    )))
 }

@@ -1,4 +1,5 @@
-//! `lint`: the problems in files of rules, each marked in its line. Needs no cluster.
+//! `lint`: the problems in files of rules, and the tests that they have about themselves and fail, each marked in its line. Needs no
+//! cluster.
 
 use std::io::BufRead;
 use std::ops::Range;
@@ -6,7 +7,8 @@ use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use clap::Args as Flags;
-use namesake_core::{Problem, Rules, Source};
+use namesake_core::{Problem, Rules};
+use namesake_service::{RulesRejection, parse_and_test_rules};
 use serde_json::json;
 
 use crate::answer::exit_status::ExitStatus;
@@ -28,26 +30,21 @@ pub(crate) fn run(options: &Lint, input: &mut dyn BufRead) -> Result<Answer, Fai
 }
 
 fn answer(files: &[File]) -> Answer {
-    let sources: Vec<_> = files
-        .iter()
-        .map(|(file, text)| Source { file, text })
-        .collect();
-    let problems = match Rules::parse(&sources) {
-        Ok(rules) => {
-            let text = format!(
-                "valid: stack {}, revision {}\n",
-                rules.stack(),
-                rules.revision()
-            );
-            return Answer {
-                short: text.clone(),
-                text,
-                json: json!({"stack": rules.stack(), "revision": rules.revision(), "problems": []}),
-                cases: files.iter().map(|(file, _)| case(file, &[])).collect(),
-                status: ExitStatus::Fine,
-            };
+    let files_of_rules = files.iter().cloned().collect();
+    let rejection = match parse_and_test_rules(&files_of_rules) {
+        Ok(rules) => return fine(files, &rules),
+        Err(rejection) => rejection,
+    };
+    let problems = rejection.problems();
+    let end = match &rejection {
+        RulesRejection::Invalid(_) => count(problems.len(), "problem", "problems"),
+        RulesRejection::FailedTests { tests, .. } => {
+            format!(
+                "{} of {} failed",
+                problems.len(),
+                count(*tests, "test", "tests")
+            )
         }
-        Err(errors) => errors.problems,
     };
     let snippets: Vec<_> = problems
         .iter()
@@ -58,21 +55,28 @@ fn answer(files: &[File]) -> Answer {
         .map(|p| json!({"file": p.file, "line": p.line, "column": p.column, "key": p.key, "what": p.what, "toDo": p.remedy}))
         .collect();
     Answer {
-        text: format!(
-            "{}\n\n{}\n",
-            snippets.join("\n\n"),
-            count(problems.len(), "problem", "problems")
-        ),
+        text: format!("{}\n\n{end}\n", snippets.join("\n\n")),
         short: problems
             .iter()
             .map(|problem| plain(&problem.to_string()) + "\n")
             .collect(),
         json: json!({"problems": json}),
-        cases: files
-            .iter()
-            .map(|(file, _)| case(file, &problems))
-            .collect(),
+        cases: files.iter().map(|(file, _)| case(file, problems)).collect(),
         status: ExitStatus::Found,
+    }
+}
+
+fn fine(files: &[File], rules: &Rules) -> Answer {
+    let (stack, revision) = (rules.stack(), rules.revision());
+    let tests = rules.count_tests();
+    let passed = count(tests, "test", "tests");
+    let text = format!("valid: stack {stack}, revision {revision}, {passed} passed\n");
+    Answer {
+        short: text.clone(),
+        text,
+        json: json!({"stack": stack, "revision": revision, "tests": tests, "problems": []}),
+        cases: files.iter().map(|(file, _)| case(file, &[])).collect(),
+        status: ExitStatus::Fine,
     }
 }
 
@@ -175,6 +179,25 @@ offboard: [bob@acme.com]
             assert_eq!(found.status, ExitStatus::Found, "{text:?}");
             assert!(!found.text.contains('\u{1b}'), "{}", found.text);
         }
+    }
+
+    #[test]
+    fn a_test_of_the_rules_that_fails_is_shown_in_its_line_with_what_the_pod_gets_instead() {
+        let valid = INVALID
+            .replace("reserch", "research")
+            .replace("offboard: [bob@acme.com]\n", "");
+        let tests = |of_bob: &str| {
+            format!(
+                "{valid}tests:\n- {{as: alice@acme.com, in: research, expect: {{identity: research}}}}\n\
+                 - {{as: bob@acme.com, in: research, expect: {of_bob}}}\n"
+            )
+        };
+        let failed = answer(&file(&tests("keep")));
+        assert_eq!(failed.status, ExitStatus::Found);
+        golden::check_as("lint-tests", "lint rules.yaml", &failed);
+        let passed = answer(&file(&tests("{identity: research}")));
+        assert_eq!(passed.status, ExitStatus::Fine);
+        assert!(passed.text.ends_with("2 tests passed\n"), "{}", passed.text);
     }
 
     #[test]

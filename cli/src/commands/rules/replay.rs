@@ -20,7 +20,7 @@ use crate::answer::text::plain;
 use crate::answer::{Answer, Output};
 use crate::cluster::connect::Session;
 use crate::cluster::flags::Global;
-use crate::cluster::rules_of_stack;
+use crate::cluster::{rules_of_stack, versions};
 use crate::commands::rules::files;
 use crate::console::Console;
 use effect::Effect;
@@ -50,15 +50,18 @@ pub(crate) async fn run(
     options: &Replay,
     console: &mut Console<'_>,
 ) -> Result<Answer, Failure> {
-    let (_, new) = files::read_rules(&options.rules, console.input)?;
+    let (_, new) = files::read_rules(&options.rules, console)?;
     let given = match options.old_rules.as_slice() {
         [] => None,
-        paths => Some(files::read_rules(paths, console.input)?.1),
+        paths => Some(files::read_rules(paths, console)?.1),
     };
     let session = match (&given, &options.audit_log) {
         (Some(_), Some(_)) => None,
         _ => Some(Session::open(global).await?),
     };
+    if let Some(session) = &session {
+        versions::warn(session, console).await;
+    }
     let old = match (given, &session) {
         (Some(old), _) => old,
         (None, Some(session)) => rules_of_stack::rules(session).await?,

@@ -4,11 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Args as Flags;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, ResourceExt};
-use namesake_api::names;
 use namesake_service::RulesFiles;
-use namesake_webhook::decide::mode::Mode;
 use namesake_webhook::simulate::{Simulated, SimulatedRequest, simulate};
 use serde_json::{Value, json};
 
@@ -18,7 +14,8 @@ use crate::answer::text::{count, plain, quoted};
 use crate::answer::{Answer, Case};
 use crate::cluster::connect::Session;
 use crate::cluster::flags::Global;
-use crate::cluster::rules_of_stack;
+use crate::cluster::opt_in::why_not_asked;
+use crate::cluster::{rules_of_stack, versions};
 use crate::commands::rules::files::{self, File};
 use crate::console::Console;
 
@@ -80,12 +77,13 @@ pub(crate) async fn run(
     let objects = objects(&files::read(&options.files, console.input)?)?;
     let edited = match options.rules.as_slice() {
         [] => None,
-        paths => Some(files::read_rules(paths, console.input)?),
+        paths => Some(files::read_rules(paths, console)?),
     };
     let (session, (files, rules)) = match edited {
         Some(edited) => (None, edited),
         None => {
             let session = Session::open(global).await?;
+            versions::warn(&session, console).await;
             let rules = rules_of_stack::files(&session).await?;
             (Some(session), rules)
         }
@@ -99,7 +97,7 @@ pub(crate) async fn run(
     let mut all = Vec::new();
     for draft in drafts {
         let (not_asked, unseen) = match &session {
-            Some(session) => opted_in(session, &draft.namespace, rules.stack()).await?,
+            Some(session) => why_not_asked(session, &draft.namespace, rules.stack()).await?,
             None => (None, None),
         };
         let answer = decide(options, &files, &draft).await?;
@@ -168,41 +166,6 @@ fn name(object: &Value) -> String {
         (None, None) => "without a name".to_owned(),
     };
     plain(&format!("{kind} {name}"))
-}
-
-/// Whether the webhook is asked about a namespace: why not, and what could not be seen.
-async fn opted_in(
-    session: &Session,
-    namespace: &str,
-    stack: &str,
-) -> Result<(Option<String>, Option<String>), Failure> {
-    let api: Api<Namespace> = Api::all(session.client.clone());
-    let what = format!("read namespace {}", plain(namespace));
-    match api.get_opt(namespace).await.map_err(Failure::to(what)) {
-        Ok(found) => Ok((not_asked(found.as_ref(), stack), None)),
-        Err(Failure::Forbidden { .. }) => {
-            Ok((None, Some("whether the namespace is opted in".to_owned())))
-        }
-        Err(failure) => Err(failure),
-    }
-}
-
-fn not_asked(namespace: Option<&Namespace>, stack: &str) -> Option<String> {
-    let Some(namespace) = namespace else {
-        return Some("there is no such namespace".to_owned());
-    };
-    let labels = namespace.labels();
-    let of_stack = labels.get(names::OPT_IN_LABEL);
-    match Mode::of(labels.get(names::MODE_LABEL).map(String::as_str)) {
-        _ if of_stack.is_none() => Some("the namespace is not opted in".to_owned()),
-        _ if of_stack.map(String::as_str) != Some(stack) => Some(format!(
-            "the namespace is of stack {}",
-            plain(&of_stack.cloned().unwrap_or_default())
-        )),
-        Ok(Mode::Off) => Some("the namespace is switched off".to_owned()),
-        Ok(Mode::Shadow) => Some("the namespace is in shadow mode".to_owned()),
-        Ok(Mode::Enforce) | Err(_) => None,
-    }
 }
 
 /// The groups that the API server would report.

@@ -50,7 +50,7 @@ impl Account {
         };
         if !is_name(name) || !namespace.is_none_or(is_name) {
             return Err(format!(
-                "{text:?} is no account: write NAME, NAMESPACE/NAME or an e-mail address"
+                "{text:?} is not an account: write NAME, NAMESPACE/NAME or an e-mail address"
             ));
         }
         Ok(Self {

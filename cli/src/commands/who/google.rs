@@ -93,11 +93,12 @@ struct FirstParty {
 /// Reads a log.
 pub(super) fn read(
     log: impl BufRead,
+    progress: impl FnMut(u64),
     account: &Account,
     since: Timestamp,
 ) -> io::Result<GoogleLog> {
     let mut found = GoogleLog::default();
-    found.counts = lines::each(log, |entry: &Entry| {
+    found.counts = lines::each(log, progress, |entry: &Entry| {
         if entry.log_name.ends_with("data_access") {
             found.data_access += 1;
         }

@@ -100,11 +100,12 @@ struct Payload {
 /// Reads a log.
 pub(super) fn read(
     log: impl BufRead,
+    progress: impl FnMut(u64),
     account: &Account,
     since: Timestamp,
 ) -> io::Result<KubernetesLog> {
     let mut found = KubernetesLog::default();
-    found.counts = lines::each(log, |event: &Event| {
+    found.counts = lines::each(log, progress, |event: &Event| {
         let is_event = event.kind == "Event" || event.proto_payload.is_some();
         if let Some(pod) = event.created_pod().filter(|_| is_event) {
             add(&mut found, &pod, account, since);
@@ -125,7 +126,9 @@ fn add(found: &mut KubernetesLog, pod: &Creation<'_>, account: &Account, since: 
     }
     found.decided += 1;
     let is_it = account.is_service_account(pod.namespace, said("service-account"));
-    if !is_it || pod.time < since {
+    // The log of the API server itself has it in the address of the request, Google's log only here.
+    let is_dry_run = said("dry-run") == "true";
+    if !is_it || is_dry_run || pod.time < since {
         return;
     }
     if found.pods.len() == MAX_PODS {
@@ -163,7 +166,7 @@ struct Creation<'e> {
 }
 
 impl Event {
-    /// The pod that a successful request, no dry run, has created.
+    /// The pod that a successful request has created, or would have in a dry run that only the webhook's annotation shows.
     fn created_pod(&self) -> Option<Creation<'_>> {
         if let Some(payload) = &self.proto_payload {
             let is_create = payload.method_name.ends_with(".pods.create");

@@ -23,9 +23,10 @@ impl Counts {
     }
 }
 
-/// Calls `entry` with each entry; it returns whether that is one of the log.
+/// Calls `entry` with each entry; it returns whether that is one of the log. `progress` gets how many bytes were read.
 pub(super) fn each<T: DeserializeOwned>(
     log: impl BufRead,
+    progress: impl FnMut(u64),
     mut entry: impl FnMut(&T) -> bool,
 ) -> io::Result<Counts> {
     let mut counts = Counts::default();
@@ -36,7 +37,7 @@ pub(super) fn each<T: DeserializeOwned>(
             _ => counts.add_broken(),
         }
     };
-    read_log(log, add, |_| ())?;
+    read_log(log, add, progress)?;
     Ok(counts)
 }
 
@@ -48,15 +49,21 @@ mod tests {
     fn what_is_not_an_entry_is_counted_and_skipped() {
         let mut all = Vec::new();
         let text = "1\n\n{\"half\n13\n2";
-        let counts = each(text.as_bytes(), |one: &i64| {
-            all.push(*one);
-            *one != 13
-        });
+        let mut bytes = 0;
+        let counts = each(
+            text.as_bytes(),
+            |new| bytes += new,
+            |one: &i64| {
+                all.push(*one);
+                *one != 13
+            },
+        );
         let expected = Counts {
             entries: 2,
             broken: 2,
             first_broken: Some(2),
         };
         assert_eq!((all, counts.unwrap()), (vec![1, 13, 2], expected));
+        assert_eq!(bytes, text.len() as u64);
     }
 }

@@ -5,9 +5,9 @@ use namesake_api::names::PODS_WEBHOOK;
 use serde_json::json;
 
 use super::account::Account;
-use crate::answer::Answer;
 use crate::answer::exit_status::ExitStatus;
 use crate::answer::text::{plain, quoted};
+use crate::answer::{Answer, Case};
 
 /// Google's logs in the query language of Cloud Logging.
 const ACTIVITY: &str = r#"log_id("cloudaudit.googleapis.com/activity")"#;
@@ -52,9 +52,19 @@ pub(super) fn answer(account: &Account, since: Timestamp, unknown: Option<String
     Answer {
         short: format!("{cluster}\n{google}\n"),
         json: json!({"kubernetes": cluster, "google": google, "notSeen": unseen}),
-        cases: Vec::new(),
+        // No log was read.
+        cases: ["kubernetes", "google"]
+            .map(|log| Case {
+                name: format!("{}, {log} log", account.describe()),
+                found: Vec::new(),
+                skipped: Some(match &unseen {
+                    Some(why) => format!("not read; nor is its Identity: {why}"),
+                    None => "not read: run the query, and give the file".to_owned(),
+                }),
+            })
+            .to_vec(),
         text,
-        status: ExitStatus::Fine,
+        status: ExitStatus::of(false, unseen.is_none()),
     }
 }
 
@@ -123,9 +133,13 @@ mod tests {
             unknown.text
         );
         assert!(unknown.text.contains("--project=PROJECT"));
+        assert_eq!(unknown.status, ExitStatus::Incomplete);
         let account = account.with(&identity("alice", "InUse", "True", "Ready"));
         let known = answer(&account, since, None);
         assert!(!known.text.contains("NOT SEEN"));
+        assert_eq!(known.status, ExitStatus::Fine);
+        assert_eq!(known.cases.len(), 2);
+        assert!(known.cases.iter().all(|case| case.skipped.is_some()));
         golden::check_as("who-queries", "who mf-alice-aaaaaaaaaaaaaa", &known);
     }
 

@@ -3,35 +3,95 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use namesake_api::names;
 use namesake_webhook::state::installation::Installation;
 use x509_parser::pem::Pem;
 
+use super::replicas::{self, Replica};
+use super::unseen;
+use crate::answer::text::some;
 use crate::doctor::checks::{Check, Finding, Outcome};
+use crate::doctor::facts::Facts;
 
 /// An authority that expires within this time is reported.
 const SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// A certificate of a server is valid for a week, and renewed when a third of it is left: with less than this it was not.
+const OVERDUE: SignedDuration = SignedDuration::from_hours(2 * 24);
 
-pub(super) fn outcome(installation: &Installation, now: Timestamp) -> Outcome {
+pub(super) fn outcome(installation: &Installation, facts: &Facts, now: Timestamp) -> Outcome {
     let home = &installation.home;
     let mut expiries = Vec::new();
     let mut findings = Vec::new();
     for (bundle, webhooks) in by_bundle(installation) {
+        let place = format!("caBundle of {}", webhooks.join(", "));
         match expiry(bundle) {
             Ok(expires) if expires > now + SOON => expiries.push(expires),
-            Ok(expires) => findings.push((webhooks, format!("the authority expires at {expires}"))),
-            Err(what) => findings.push((webhooks, what)),
+            Ok(expires) => findings.push((place, format!("the authority expires at {expires}"))),
+            Err(what) => findings.push((place, what)),
         }
     }
+    let serving = Serving::of(facts);
+    for (pod, expires) in &serving.expiries {
+        if *expires <= now + OVERDUE {
+            let what = format!(
+                "it serves a certificate that expires at {expires}, and has not renewed it"
+            );
+            findings.push((format!("Pod {home}/{pod}"), what));
+        }
+    }
+    let findings = findings.into_iter();
     let findings: Vec<Finding> = findings
-        .into_iter()
-        .map(|(webhooks, what)| {
-            let place = format!("caBundle of {}", webhooks.join(", "));
-            Check::CaBundle.finding(home, place, what)
-        })
+        .map(|(place, what)| Check::CaBundle.finding(home, place, what))
         .collect();
-    let until = expiries.into_iter().min();
-    let fine = until.map(|until| format!("valid until {}", until.strftime("%Y-%m-%d")));
-    Outcome::of(findings, fine.unwrap_or_else(|| "no webhooks".to_owned()))
+    let date = |at: Option<Timestamp>| at.map(|at| at.strftime("%Y-%m-%d").to_string());
+    let until = date(expiries.into_iter().min());
+    let fine = until.map(|until| format!("valid until {until}"));
+    let fine = fine.unwrap_or_else(|| "no webhooks".to_owned());
+    let served = date(serving.expiries.iter().map(|(_, at)| *at).min());
+    let served = served.map(|until| format!(", certificates of servers until {until}"));
+    Outcome::of(findings, fine + &served.unwrap_or_default()).or_if_fine(serving.unseen)
+}
+
+/// When the certificates expire that replicas serve, as they say it.
+#[derive(Default)]
+struct Serving {
+    expiries: Vec<(String, Timestamp)>,
+    /// What could not be seen.
+    unseen: Option<Outcome>,
+}
+
+impl Serving {
+    fn of(facts: &Facts) -> Self {
+        let mut serving = Self::default();
+        let mut silent = Vec::new();
+        for program in [
+            names::WEBHOOK_SERVICE_ACCOUNT,
+            names::BROKER_SERVICE_ACCOUNT,
+        ] {
+            let replicas = match replicas::of(facts, program) {
+                Ok(replicas) => replicas,
+                Err(why) => {
+                    serving.unseen = Some(unseen(why));
+                    continue;
+                }
+            };
+            for Replica { pod, status } in replicas {
+                let expires = status.and_then(|status| status.certificate_expires?.parse().ok());
+                match expires {
+                    Some(expires) => serving.expiries.push((pod.to_owned(), expires)),
+                    None => silent.push(pod),
+                }
+            }
+        }
+        if !silent.is_empty() {
+            let why = format!(
+                "when the certificate that they serve expires, these replicas have not said: {}",
+                some(&silent)
+            );
+            serving.unseen = Some(Outcome::NotYet(why));
+        }
+        serving
+    }
 }
 
 /// The webhooks of both configurations by what they trust.

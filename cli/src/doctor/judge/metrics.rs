@@ -1,50 +1,76 @@
 //! Whether somebody scrapes the metrics, and may. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use namesake_api::names;
+use namesake_service::may_match;
 
 use crate::answer::text::some;
 use crate::doctor::checks::{Check, Outcome};
+use crate::doctor::facts::Monitor;
 
-/// Label with the name of a program, and the name of the port of its container.
-const NAME_LABEL: &str = "app.kubernetes.io/name";
+/// Name of the port of the programs' containers.
 const PORT_NAME: &str = "metrics";
 
-/// `monitors` are the PodMonitorings and PodMonitors of the stack's namespace.
-pub(super) fn outcome(home: &str, monitors: &[String], policies: &[NetworkPolicy]) -> Outcome {
+pub(super) fn outcome(
+    home: &str,
+    monitors: &[Monitor],
+    policies: &[NetworkPolicy],
+    deployments: &[Deployment],
+) -> Outcome {
     let mut findings = Vec::new();
-    if monitors.is_empty() {
-        let what = "no PodMonitoring or PodMonitor exists: nobody scrapes the metrics, and no alert can fire";
-        findings.push(Check::Metrics.finding(home, format!("Namespace {home}"), what.to_owned()));
-    }
+    let mut scraping = BTreeSet::new();
     for program in [
         names::WEBHOOK_SERVICE_ACCOUNT,
         names::BROKER_SERVICE_ACCOUNT,
     ] {
-        let labels = BTreeMap::from([(NAME_LABEL.to_owned(), program.to_owned())]);
-        let of_it: Vec<_> = policies
-            .iter()
-            .filter(|policy| selects(policy, &labels))
-            .collect();
+        let labels = labels(program, deployments);
+        let of_it = monitors.iter().filter(|one| scrapes(one, &labels));
+        let of_it: Vec<_> = of_it.map(|monitor| monitor.name.clone()).collect();
+        if of_it.is_empty() && !monitors.is_empty() {
+            let what = format!("it scrapes no port {PORT_NAME} of {program}");
+            let all: Vec<_> = monitors.iter().map(|monitor| &monitor.name).collect();
+            findings.push(Check::Metrics.finding(home, some(all), what));
+        }
+        scraping.extend(of_it);
+        let policies = policies.iter().filter(|policy| selects(policy, &labels));
+        let policies: Vec<_> = policies.collect();
         // Where no policy selects a pod, everybody may connect to it.
-        if !of_it.is_empty() && !of_it.iter().any(|policy| lets_in(policy)) {
-            let of_it: Vec<_> = of_it.iter().map(|policy| policy.name_any()).collect();
+        if !policies.is_empty() && !policies.iter().any(|policy| lets_in(policy)) {
+            let policies: Vec<_> = policies.iter().map(|policy| policy.name_any()).collect();
             let what = format!(
                 "no network policy lets anybody connect to port {} of {program}",
                 names::METRICS_PORT
             );
-            findings.push(Check::Metrics.finding(
-                home,
-                format!("NetworkPolicy {}", some(&of_it)),
-                what,
-            ));
+            let place = format!("NetworkPolicy {}", some(&policies));
+            findings.push(Check::Metrics.finding(home, place, what));
         }
     }
-    Outcome::of(findings, format!("scraped by {}", some(monitors)))
+    if monitors.is_empty() {
+        let what = "no PodMonitoring or PodMonitor exists: nobody scrapes the metrics, and no alert can fire";
+        let place = format!("Namespace {home}");
+        findings.insert(0, Check::Metrics.finding(home, place, what.to_owned()));
+    }
+    Outcome::of(findings, format!("scraped by {}", some(&scraping)))
+}
+
+/// The labels of a program's pods.
+fn labels(program: &str, deployments: &[Deployment]) -> BTreeMap<String, String> {
+    let deployment = deployments.iter().find(|one| one.name_any() == program);
+    let template = deployment.and_then(|one| one.spec.template.metadata.as_ref());
+    let labels = template.and_then(|metadata| metadata.labels.clone());
+    labels.unwrap_or_else(|| BTreeMap::from([(names::NAME_LABEL.to_owned(), program.to_owned())]))
+}
+
+/// Whether it scrapes the metrics of a pod with these labels.
+fn scrapes(monitor: &Monitor, labels: &BTreeMap<String, String>) -> bool {
+    let number = names::METRICS_PORT.to_string();
+    let mut ports = monitor.ports.iter();
+    may_match(&monitor.selector, labels) && ports.any(|port| *port == PORT_NAME || *port == number)
 }
 
 /// Whether a policy is about connections to a pod with these labels.
@@ -54,22 +80,8 @@ fn selects(policy: &NetworkPolicy, labels: &BTreeMap<String, String>) -> bool {
     };
     let types = spec.policy_types.as_ref();
     let is_ingress = types.is_none_or(|types| types.iter().any(|one| one == "Ingress"));
-    let is_equal = |(key, value): (&String, &String)| labels.get(key) == Some(value);
-    let selector = spec.pod_selector.clone().unwrap_or_default();
-    let expressions = selector.match_expressions.iter().flatten();
-    let is_in = |values: Option<&Vec<String>>, key: &str| {
-        let value = labels.get(key);
-        value.is_some_and(|value| values.into_iter().flatten().any(|one| one == value))
-    };
-    let mut expressions = expressions.map(|one| match one.operator.as_str() {
-        "In" => is_in(one.values.as_ref(), &one.key),
-        "NotIn" => !is_in(one.values.as_ref(), &one.key),
-        "Exists" => labels.contains_key(&one.key),
-        _ => !labels.contains_key(&one.key),
-    });
-    is_ingress
-        && selector.match_labels.iter().flatten().all(is_equal)
-        && expressions.all(|is_met| is_met)
+    let selector = spec.pod_selector.as_ref();
+    is_ingress && selector.is_none_or(|selector| may_match(selector, labels))
 }
 
 /// Whether it lets somebody connect to the port of the metrics.
@@ -95,6 +107,8 @@ fn lets_in(policy: &NetworkPolicy) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use serde_json::json;
 
     use super::*;
@@ -110,12 +124,17 @@ mod tests {
             .collect()
     }
 
-    fn found(monitors: &[&str], policies: &[NetworkPolicy]) -> usize {
-        let monitors: Vec<_> = monitors.iter().map(|&one| one.to_owned()).collect();
-        match outcome(HOME, &monitors, policies) {
+    fn found(monitors: &[Monitor], policies: &[NetworkPolicy]) -> usize {
+        match outcome(HOME, monitors, policies, &[]) {
             Outcome::Found(findings) => findings.len(),
             _ => 0,
         }
+    }
+
+    /// The monitor of a file of manifests.
+    fn monitor(file: &str) -> Monitor {
+        let object: kube::api::DynamicObject = serde_saphyr::from_str(file).unwrap();
+        crate::doctor::read::monitor("PodMonitor", &object)
     }
 
     #[test]
@@ -124,15 +143,40 @@ mod tests {
             "../../../../manifests/base/network-policies.yaml"
         ));
         assert!(shipped.len() > 1);
+        let monitor = [monitor(include_str!(
+            "../../../../manifests/metrics/prometheus-operator/pod-monitor.yaml"
+        ))];
         assert_eq!(found(&[], &[]), 1);
-        assert_eq!(found(&["PodMonitor namesake"], &[]), 0);
-        assert_eq!(found(&["PodMonitor namesake"], &shipped), 2);
+        assert_eq!(found(&monitor, &[]), 0);
+        assert_eq!(found(&monitor, &shipped), 2);
         let metrics = policies(include_str!(
             "../../../../manifests/metrics/network-policy.yaml"
         ));
         shipped.extend(metrics);
-        assert_eq!(found(&["PodMonitor namesake"], &shipped), 0);
+        assert_eq!(found(&monitor, &shipped), 0);
         assert_eq!(found(&[], &shipped), 1);
+    }
+
+    #[test]
+    fn a_monitor_counts_for_the_programs_that_it_selects_at_the_port_of_the_metrics() {
+        let shipped = monitor(include_str!(
+            "../../../../manifests/metrics/gke/pod-monitoring.yaml"
+        ));
+        let selecting = |labels: serde_json::Value| Monitor {
+            selector: serde_json::from_value(json!({"matchLabels": labels})).unwrap(),
+            ..shipped.clone()
+        };
+        assert_eq!(found(from_ref(&shipped), &[]), 0);
+        assert_eq!(found(&[selecting(json!({"app": "grafana"}))], &[]), 2);
+        let broker = selecting(json!({(names::NAME_LABEL): "namesake-broker"}));
+        assert_eq!(found(from_ref(&broker), &[]), 1);
+        let webhook = selecting(json!({(names::NAME_LABEL): "namesake-webhook"}));
+        assert_eq!(found(&[broker, webhook], &[]), 0);
+        let other_port = Monitor {
+            ports: vec!["https".to_owned()],
+            ..shipped
+        };
+        assert_eq!(found(&[other_port], &[]), 2);
     }
 
     #[test]

@@ -4,10 +4,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use namesake_api::names;
 use namesake_core::{NoMatch, Rules};
-use namesake_service::{parse_rules, rules_files};
+use namesake_service::{parse_and_test_rules, rules_files};
 
-use super::seen;
-use crate::answer::text::quoted;
+use super::{replicas, seen, unseen};
+use crate::answer::text::{count, quoted, some};
 use crate::doctor::checks::{Check, Finding, Outcome};
 use crate::doctor::facts::Facts;
 
@@ -20,15 +20,15 @@ pub(super) fn valid(home: &str, map: Option<&ConfigMap>) -> Outcome {
     let Some(map) = map else {
         return Outcome::Found(vec![finding("it is missing".to_owned())]);
     };
-    match parse_rules(&rules_files(map.data.as_ref())) {
+    match parse_and_test_rules(&rules_files(map.data.as_ref())) {
         Ok(rules) => Outcome::Fine(format!(
             "stack {}, revision {}",
             rules.stack(),
             rules.revision()
         )),
-        Err(errors) => Outcome::Found(
-            errors
-                .problems
+        Err(rejection) => Outcome::Found(
+            rejection
+                .problems()
                 .iter()
                 .map(|problem| finding(problem.to_string()))
                 .collect(),
@@ -44,10 +44,10 @@ pub(super) fn revisions(home: &str, facts: &Facts) -> Outcome {
                 |place: String, what: String| Check::RulesRevision.finding(home, place, what);
             let written = written
                 .as_ref()
-                .map(|map| parse_rules(&rules_files(map.data.as_ref())));
+                .map(|map| parse_and_test_rules(&rules_files(map.data.as_ref())));
             let Some(Ok(written)) = written else {
                 let what =
-                    "the rules as written are not valid: the last accepted ones are in force"
+                    "the rules as written are not valid, or fail their own tests: the last accepted ones are in force"
                         .to_owned();
                 return Outcome::Found(vec![finding(place(home), what)]);
             };
@@ -63,28 +63,48 @@ pub(super) fn revisions(home: &str, facts: &Facts) -> Outcome {
                     format!("the broker has accepted revision {has}, and {wanted} is written");
                 findings.push(finding(place, what));
             }
-            findings.extend(of_webhooks(home, facts, wanted));
-            Outcome::of(findings, format!("{wanted} everywhere"))
+            let (others, unseen) = of_webhooks(home, facts, wanted);
+            findings.extend(others);
+            let webhooks = replicas::of(facts, names::WEBHOOK_SERVICE_ACCOUNT);
+            let webhooks = webhooks.map_or(0, |all| all.len());
+            let webhooks = count(webhooks, "webhook", "webhooks");
+            Outcome::of(findings, format!("{wanted} in the broker and {webhooks}"))
+                .or_if_fine(unseen)
         })
     })
 }
 
-/// The replicas of the webhook that have said that they use another revision.
-fn of_webhooks(home: &str, facts: &Facts, wanted: &str) -> Vec<Finding> {
-    let report = facts.unproven.as_ref().ok().and_then(Option::as_ref);
-    let pods = facts
-        .webhook_pods
-        .as_ref()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let finding = |pod: &String| {
-        let key = names::replica_annotation(pod);
-        let revision = report?.annotations().get(&key)?;
-        let what = format!("it uses revision {revision}, and {wanted} is written");
-        let finding = Check::RulesRevision.finding(home, format!("Pod {home}/{pod}"), what);
-        (revision != wanted).then_some(finding)
+/// The replicas of the webhook that have said that they use another revision; and what could not be seen.
+fn of_webhooks(home: &str, facts: &Facts, wanted: &str) -> (Vec<Finding>, Option<Outcome>) {
+    let webhooks = match replicas::of(facts, names::WEBHOOK_SERVICE_ACCOUNT) {
+        Ok(webhooks) => webhooks,
+        Err(why) => return (Vec::new(), Some(unseen(why))),
     };
-    pods.iter().filter_map(finding).collect()
+    let report = facts.unproven.as_ref().ok().and_then(Option::as_ref);
+    let (mut findings, mut silent) = (Vec::new(), Vec::new());
+    for replicas::Replica { pod, .. } in webhooks {
+        let said = report.and_then(|report| {
+            let key = names::replica_annotation(pod);
+            report.annotations().get(&key)
+        });
+        match said {
+            Some(revision) if revision == wanted => {}
+            Some(revision) => {
+                let what = format!("it uses revision {revision}, and {wanted} is written");
+                let place = format!("Pod {home}/{pod}");
+                findings.push(Check::RulesRevision.finding(home, place, what));
+            }
+            None => silent.push(pod),
+        }
+    }
+    let not_yet = || {
+        format!(
+            "which rules these webhooks use, they have not said: {}",
+            some(&silent)
+        )
+    };
+    let unseen = (!silent.is_empty()).then(|| Outcome::NotYet(not_yet()));
+    (findings, unseen)
 }
 
 /// Opted-in namespaces in which no pod can get an identity or a service account.

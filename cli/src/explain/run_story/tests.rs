@@ -142,6 +142,28 @@ fn a_pod_that_waits_is_explained_from_the_person_to_the_forecast() {
 }
 
 #[test]
+fn an_identity_that_should_not_work_is_not_something_found_on_the_pods_that_ran_as_it() {
+    let chain = [pod(false), job("t-1", Some(&stamp_of_job()))];
+    let mut facts = facts("Pod research/t-1-x7k2p", &chain, Some(&Validity::Valid));
+    for (phase, expected) in [
+        ("Draining", ExitStatus::Fine),
+        ("Suspended", ExitStatus::Fine),
+        ("Offboarding", ExitStatus::Fine),
+        ("Gone", ExitStatus::Fine),
+        ("Verifying", ExitStatus::Found),
+    ] {
+        facts.identity = Some(Box::new(identity("alice", phase, "False", "Offboarded")));
+        let answer = story(&facts, now()).answer();
+        assert_eq!(answer.status, expected, "{phase}: {}", answer.text);
+        assert!(
+            answer.text.contains(&format!("{phase}, not ready")),
+            "{}",
+            answer.text
+        );
+    }
+}
+
+#[test]
 fn with_a_trace_each_rule_says_why_it_does_not_match() {
     let chain = [pod(false), job("t-1", Some(&stamp_of_job()))];
     let mut facts = facts("Job research/t-1", &chain, Some(&Validity::Valid));
@@ -159,7 +181,7 @@ fn with_a_trace_each_rule_says_why_it_does_not_match() {
 fn what_nobody_verified_is_not_called_proven() {
     let chain = [pod(false), job("t-1", Some(&stamp_of_job()))];
     let mut facts = facts("Pod research/t-1-x7k2p", &chain, None);
-    let why = "you may not create Jobs in research, and only who may can ask the webhook";
+    let why = "you may not create Jobs in research, so you cannot ask the webhook there";
     facts.unseen = vec![format!("whether the signatures are valid: {why}")];
     let answer = story(&facts, now()).answer();
     golden::check_as("explain-view", "explain t-1-x7k2p -n research", &answer);

@@ -46,7 +46,7 @@ pub(super) struct Status {
     pub(super) who: WhoAmI,
     /// The caller's identities; of an admin those of all, the ones that do not work first.
     pub(super) identities: Vec<IdentityStatus>,
-    /// How many identities there are, if not all are listed.
+    /// How many identities there are, also those that are not listed.
     pub(super) total_identities: usize,
     /// The pods that wait at their gate.
     pub(super) waiting: Vec<PodStatus>,

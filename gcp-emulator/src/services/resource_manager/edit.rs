@@ -25,7 +25,7 @@ const FIELDS: &[&str] = &[
 /// `POST /v1/projects`: any person may create a project, under any parent. They become its owner.
 ///
 /// # Errors
-/// 400 for an id or a name that breaks a rule, 401, 403 for a caller who is no person, 409 for a taken id.
+/// 400 for an id or a name that breaks a rule, 401, 403 for a caller who is not a person, 409 for a taken id.
 pub(crate) fn create(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     call.check_known(&[], FIELDS)?;
     let owner = match world.authenticated(&call.caller)? {

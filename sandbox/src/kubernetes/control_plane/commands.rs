@@ -26,6 +26,9 @@ rules:
 /// The API server sends the trace of each request to webhooks, and exports none.
 pub(crate) const TRACING: &str = "apiVersion: apiserver.config.k8s.io/v1beta1\nkind: TracingConfiguration\nsamplingRatePerMillion: 0\n";
 
+/// The minor version of Kubernetes that first has the feature gate `DetectCacheInconsistency`.
+const CACHE_DETECTOR_SINCE: u32 = 34;
+
 /// Ports of one attempt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ports {
@@ -55,8 +58,9 @@ pub(crate) fn api_server(
     folder: &WorkFolder,
     keys: &Keys,
     issuer: &str,
+    minor_version: Option<u32>,
 ) -> Vec<String> {
-    vec![
+    let mut args = vec![
         format!("--etcd-servers={}", url(ports.etcd)),
         "--bind-address=127.0.0.1".into(),
         "--advertise-address=127.0.0.1".into(),
@@ -77,8 +81,6 @@ pub(crate) fn api_server(
         file("token-auth-file", &folder.keys().join("tokens.csv")),
         "--authorization-mode=Node,RBAC".into(),
         "--enable-admission-plugins=NodeRestriction".into(),
-        // Every five minutes it would read all of etcd to compare its caches: with 50,000 objects a benchmark would measure that.
-        "--feature-gates=DetectCacheInconsistency=false".into(),
         "--service-cluster-ip-range=10.0.0.0/24".into(),
         "--allow-privileged=true".into(),
         file(
@@ -88,7 +90,12 @@ pub(crate) fn api_server(
         file("tracing-config-file", &folder.keys().join("tracing.yaml")),
         file("audit-log-path", &folder.logs().join("audit.log")),
         "--profiling=false".into(),
-    ]
+    ];
+    if minor_version.is_none_or(|minor| minor >= CACHE_DETECTOR_SINCE) {
+        // Every five minutes it would read all of etcd to compare its caches: with 50,000 objects a benchmark would measure that.
+        args.push("--feature-gates=DetectCacheInconsistency=false".into());
+    }
+    args
 }
 
 pub(crate) fn controller_manager(folder: &WorkFolder, keys: &Keys) -> Vec<String> {

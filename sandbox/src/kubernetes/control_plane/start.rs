@@ -97,7 +97,7 @@ impl ControlPlane {
         let etcd = launch(ETCD, commands::etcd(ports, folder))?;
         let api_server = launch(
             KUBE_APISERVER,
-            commands::api_server(ports, folder, keys, issuer),
+            commands::api_server(ports, folder, keys, issuer, binaries.minor_version()),
         )?;
         let started = Self {
             server,

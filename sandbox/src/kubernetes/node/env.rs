@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{Container, EnvFromSource, EnvVarSource, Pod};
+use kube::ResourceExt as _;
 
 use super::address;
 
@@ -56,6 +57,8 @@ pub(super) fn environment(
     node: &[(String, String)],
 ) -> Result<BTreeMap<String, String>> {
     let mut env: BTreeMap<String, String> = node.iter().cloned().collect();
+    // As container runtimes do.
+    env.insert("HOSTNAME".to_owned(), pod.name_any());
     for from in container.env_from.iter().flatten() {
         env.extend(env_from(from, sources)?);
     }

@@ -75,6 +75,31 @@ run "the_gateway_knows_its_hosts_and_services" {
   }
 }
 
+run "components_come_before_the_stack_and_doctor_has_its_image" {
+  command = plan
+  variables { components = ["metrics/gke", "metrics", "doctor"] }
+  assert {
+    condition     = yamldecode(output.overlay).components == ["../../doctor", "../../metrics", "../../metrics/gke", "../../stack", "../../stack-suffix"]
+    error_message = output.overlay
+  }
+  assert {
+    condition     = contains(yamldecode(output.overlay).images[*].newName, "us-central1-docker.pkg.dev/acme-ml/namesake-prod/cli")
+    error_message = output.overlay
+  }
+}
+
+run "a_component_of_another_name_is_refused" {
+  command = plan
+  variables { components = ["gateway"] }
+  expect_failures = [var.components]
+}
+
+run "alerts_without_the_metrics_are_refused" {
+  command = plan
+  variables { components = ["metrics/gke"] }
+  expect_failures = [var.components]
+}
+
 run "a_kept_namespace_gets_rights_first_and_the_label_when_it_is_listed" {
   command = plan
   assert {

@@ -49,10 +49,9 @@ fn a_policy_that_an_admin_weakens_is_reported_until_it_is_restored() -> Result<(
                 let all = events.list(&ListParams::default()).await?.items;
                 let told = all.iter().any(|event| {
                     event.reason.as_deref() == Some("GuardFaults")
-                        && event
-                            .note
-                            .as_deref()
-                            .is_some_and(|note| note.contains("namesake-adoption"))
+                        && event.note.as_deref().is_some_and(|note| {
+                            note.contains("namesake-adoption") && note.ends_with("(NS2310)")
+                        })
                 });
                 ensure!(told, "not yet");
                 Ok(())

@@ -8,7 +8,10 @@ use kube::{
 };
 use namesake_api::{
     Identity,
-    names::{MARK_ANNOTATION, OPT_IN_LABEL, SYSTEM_NAMESPACE, SYSTEM_NAMESPACE_PATTERN},
+    names::{
+        MARK_ANNOTATION, OPT_IN_LABEL, SYSTEM_NAMESPACE, SYSTEM_NAMESPACE_PATTERN,
+        WAS_OPTED_IN_LABEL, WAS_OPTED_IN_VALUE,
+    },
 };
 use namesake_tests::{
     cluster::{manifests, person::Person, refusal::refused},
@@ -166,6 +169,24 @@ fn a_namespace_does_not_move_from_one_stack_to_another_while_it_is_opted_in() ->
         // A label that no stack serves protects nothing, and can be corrected.
         relabelled(&admin, &ns.name, json!({OPT_IN_LABEL: "gren"})).await?;
         relabelled(&admin, &ns.name, json!({OPT_IN_LABEL: "prod"})).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_namespace_opts_out_only_with_the_label_that_protects_its_identities() -> Result<()> {
+    with_namespace(|ns| async move {
+        let admin = ns.admin().await?;
+        // As if somebody replaced the namespace by a file without labels.
+        let replaced = json!({OPT_IN_LABEL: null, WAS_OPTED_IN_LABEL: null});
+        refused(relabelled(&admin, &ns.name, replaced).await)?
+            .with_code(403)?
+            .with_message("set namesake.dev/was-opted-in=true in the same request")?;
+        // As a namespace that was opted in by an older version.
+        relabelled(&admin, &ns.name, json!({WAS_OPTED_IN_LABEL: null})).await?;
+        refused(relabelled(&admin, &ns.name, json!({OPT_IN_LABEL: null})).await)?.with_code(403)?;
+        let labels = json!({OPT_IN_LABEL: null, WAS_OPTED_IN_LABEL: WAS_OPTED_IN_VALUE});
+        relabelled(&admin, &ns.name, labels).await?;
         Ok(())
     })
 }

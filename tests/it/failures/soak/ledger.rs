@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use namesake_api::{Identity, IdentitySpec, conditions, names::READY};
 
 /// The maximum age of a verification when it is recorded and seen.
-const PROOF: Duration = Duration::from_secs(3);
+const VERIFICATION: Duration = Duration::from_secs(3);
 /// The maximum delay of our watch and of the broker's when an identity stops working.
 const BEHIND: Duration = Duration::from_secs(5);
 
@@ -132,12 +132,16 @@ impl Ledger {
             .map(|v| v.seen)
             .min()
             .unwrap_or(ready.seen);
-        if self.broken.get(name).is_some_and(|b| *b + PROOF >= since) {
+        if self
+            .broken
+            .get(name)
+            .is_some_and(|b| *b + VERIFICATION >= since)
+        {
             return Judgement::Broken;
         }
         if self
             .weather
-            .is_some_and(|(then, delay)| at < then + delay + PROOF)
+            .is_some_and(|(then, delay)| at < then + delay + VERIFICATION)
         {
             return Judgement::Weather;
         }

@@ -1,148 +1,66 @@
 //! A release on a real API server: installed, tested, upgraded by the other major of Helm, and uninstalled. The programs do not run:
 //! the API server could not reach them without a service network (`tests/it/cli` tests what a healthy installation says).
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{
-    Api, Client,
-    api::{DeleteParams, PostParams},
-};
-use namesake_api::{Identity, names::SYSTEM_NAMESPACE};
-use namesake_sandbox::{ControlPlane, Node, NodeOptions, WorkFolder, kubernetes::users::ADMIN};
+use kube::api::DeleteParams;
+use namesake_api::names::SYSTEM_NAMESPACE;
 use namesake_tests::{cluster::manifests, eventually::within, namespace::runtime::runtime};
-use serde_json::json;
+use serde_json::Value;
 
-use super::{EXAMPLE, Said, helm, helms};
+use super::{
+    admin::{Admin, HERE, TIMEOUT, with_chart},
+    helms,
+};
+use crate::cli::connection::session;
 
-/// The longest command of Helm: the pod of a hook starts, and Helm reads its log.
-const TIMEOUT: Duration = Duration::from_secs(120);
-const RESEARCH: &str = "research";
 /// What an uninstall leaves, so that no identity is deleted without the broker.
 const KIND: &str = "CustomResourceDefinition identities.namesake.dev";
-
-/// An API server with a node that runs `kubectl namesake`, and without Namesake.
-struct Admin {
-    control_plane: ControlPlane,
-    client: Client,
-    _node: Node,
-    _folder: WorkFolder,
-}
+const UNINSTALL: [&str; 2] = ["uninstall", "namesake"];
+/// What the message says after an uninstall that was refused.
+const KEEP: &str = "helm rollback namesake REVISION --namespace=namesake-system";
 
 impl Admin {
-    async fn start() -> Result<Self> {
-        let folder = WorkFolder::create()?;
-        let control_plane = ControlPlane::start(&folder).await?;
-        let client = control_plane.client(ADMIN).await?;
-        let options = NodeOptions {
-            images: [("cli".to_owned(), program("kubectl-namesake")?)].into(),
-            ..NodeOptions::default()
-        };
-        let node = Node::start(&control_plane, &folder, options).await?;
-        for name in [SYSTEM_NAMESPACE, RESEARCH] {
-            let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name}}))?;
-            let namespaces: Api<Namespace> = Api::all(client.clone());
-            namespaces
-                .create(&PostParams::default(), &namespace)
-                .await?;
-        }
-        Ok(Self {
-            control_plane,
-            client,
-            _node: node,
-            _folder: folder,
-        })
-    }
-
-    /// Runs a command of Helm about the release, for at most two minutes.
-    async fn helm(&self, program: &Path, args: &[&str]) -> Result<Said> {
-        let program = program.to_path_buf();
-        let mut args: Vec<String> = args.iter().map(|&it| it.to_owned()).collect();
-        args.push(format!("--namespace={SYSTEM_NAMESPACE}"));
-        let kubeconfig = self.control_plane.kubeconfig(ADMIN);
-        let run = tokio::task::spawn_blocking(move || {
-            let args: Vec<&str> = args.iter().map(String::as_str).collect();
-            helm(&program, &args, Some(&kubeconfig))
-        });
-        tokio::time::timeout(TIMEOUT, run)
-            .await
-            .context("helm does not return")??
-    }
-
-    fn identities(&self) -> Api<Identity> {
-        Api::namespaced(self.client.clone(), RESEARCH)
-    }
-
-    /// Creates an identity of the stack, as the broker would.
-    async fn create_identity(&self) -> Result<()> {
-        let identity: Identity = serde_json::from_value(
-            json!({"apiVersion": "namesake.dev/v1alpha1", "kind": "Identity",
-            "metadata": {"name": "mf-alice-4k72lwgc2tsmxd"}, "spec": {"stack": "prod", "class": "research",
-                "cluster": "projects/acme/locations/us-central1/clusters/ml", "user": "alice@acme.com",
-                "values": {"user": "alice@acme.com"}, "mode": "impersonate", "project": "acme-identities",
-                "key": "alice-4k72lwgc2tsmxd",
-                "googleServiceAccount": "mf-alice-4k72lwgc2tsmxd@acme-identities.iam.gserviceaccount.com"}}),
-        )?;
-        self.identities()
-            .create(&PostParams::default(), &identity)
+    /// An install over a kind that is not this release's is refused with its owner, and nothing is installed. Commands of the message
+    /// adopt it, unless it is not Namesake's.
+    async fn check_foreign_kind(&self, program: &Path) -> Result<()> {
+        let kind = "kubectl label customresourcedefinition identities.namesake.dev";
+        let foreign = self
+            .install_refused(
+                program,
+                "it has no label app.kubernetes.io/part-of=namesake",
+            )
             .await?;
+        ensure!(
+            foreign.contains("written by kubectl") && !foreign.contains("kubectl annotate"),
+            "{foreign}"
+        );
+        self.shell(&format!("{kind} app.kubernetes.io/part-of=namesake"))?;
+        let said = self
+            .install_refused(program, "was not installed by Helm, but by kubectl")
+            .await?;
+        self.shell(&adopt(&said)?.replace("release-name=namesake", "release-name=other"))?;
+        let said = self
+            .install_refused(
+                program,
+                "belongs to the Helm release other in namespace namesake-system",
+            )
+            .await?;
+        ensure!(said.contains("sharedObjects=false"), "{said}");
+        self.shell(adopt(&said)?)?;
         Ok(())
     }
 
-    /// The titles of the objects that a release with these values has and that exist.
-    async fn there(&self, program: &Path) -> Result<Vec<String>> {
-        let mut found = Vec::new();
-        for object in super::rendered(program, EXAMPLE, SYSTEM_NAMESPACE, &[])? {
-            if manifests::exists(&self.client, &object, SYSTEM_NAMESPACE).await? {
-                found.push(manifests::title(&object));
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// A program of this workspace.
-fn program(name: &str) -> Result<PathBuf> {
-    let path = std::env::current_exe()?;
-    let folder = path
-        .parent()
-        .and_then(|it| it.parent())
-        .context("no folder")?;
-    Ok(folder.join(name))
-}
-
-const VALUES: [&str; 4] = [
-    "--values",
-    EXAMPLE,
-    "--set",
-    "webhook.replicas=0,broker.replicas=0,doctor.wait=1s",
-];
-
-/// A command with the chart and its values.
-fn with_chart(command: &'static str) -> Vec<&'static str> {
-    [[command, "namesake", "."].as_slice(), VALUES.as_slice()].concat()
-}
-
-impl Admin {
-    /// An install over a kind that is not Helm's is refused, and nothing is installed.
-    async fn check_foreign_kind(&self, program: &Path) -> Result<()> {
-        let said = self
-            .helm(program, &with_chart("install"))
-            .await?
-            .refusal()?;
-        ensure!(
-            said.contains("identities.namesake.dev") && said.contains("ownership"),
-            "{said}"
-        );
+    async fn install_refused(&self, program: &Path, why: &str) -> Result<String> {
+        let said = self.helm(program, &with_chart("install", HERE)).await?;
+        let said = said.refusal()?;
+        ensure!(said.contains(why), "{said}");
         ensure!(
             self.there(program).await? == [KIND],
             "something was installed"
         );
-        Ok(())
+        Ok(said)
     }
 
     /// The check ends with what it found: no program runs here.
@@ -153,31 +71,49 @@ impl Admin {
             "{said}"
         );
         ensure!(
-            !said.contains("UNSEEN"),
+            !said.contains("forbidden"),
             "its account has too few rights: {said}"
         );
         Ok(())
     }
 
-    /// While there is an identity, an uninstall is refused with the commands, and deletes nothing.
+    /// While there is an identity, an uninstall is refused with the commands, and deletes nothing. The release is kept with another
+    /// command that it prints, or uninstalled once no identity is left.
     async fn check_uninstall(&self, program: &Path) -> Result<()> {
         self.create_identity().await?;
         let before = self.there(program).await?;
-        let uninstall = ["uninstall", "namesake"];
-        let said = self.helm(program, &uninstall).await?.refusal()?;
+        let said = self.helm(program, &UNINSTALL).await?.refusal()?;
         ensure!(
-            said.contains("kubectl -n research delete identities"),
+            said.contains("namesake-broker clean --stack prod") && said.contains(KEEP),
             "{said}"
         );
         ensure!(
             self.there(program).await? == before && before.len() > 60,
             "{before:?}"
         );
+        self.keep(program).await?;
         let gone = DeleteParams::default();
         self.identities()
             .delete("mf-alice-4k72lwgc2tsmxd", &gone)
             .await?;
-        self.helm(program, &uninstall).await?.success()?;
+        self.helm(program, &UNINSTALL).await?.success()?;
+        self.only_the_kind_is_left(program).await
+    }
+
+    /// Goes on with a release whose uninstall was refused, by the commands of the message.
+    async fn keep(&self, program: &Path) -> Result<()> {
+        let history = ["history", "namesake", "--max=1", "--output=json"];
+        let history = self.helm(program, &history).await?.success()?;
+        let history: Value = serde_json::from_str(&history)?;
+        let revision = history[0]["revision"].to_string();
+        let rollback = ["rollback", "namesake", &revision];
+        self.helm(program, &rollback).await?.success()?;
+        let upgrade = with_chart("upgrade", HERE);
+        self.helm(program, &upgrade).await?.success()?;
+        Ok(())
+    }
+
+    async fn only_the_kind_is_left(&self, program: &Path) -> Result<()> {
         within(TIMEOUT, "everything but the kind is deleted", async || {
             let left = self.there(program).await?;
             ensure!(left == [KIND], "{left:?}");
@@ -185,29 +121,49 @@ impl Admin {
         })
         .await
     }
+
+    /// An uninstall that goes past the question deletes no identity, and `kubectl namesake` still says how to.
+    async fn check_without_hooks(&self, program: &Path) -> Result<()> {
+        self.helm(program, &with_chart("install", HERE))
+            .await?
+            .success()?;
+        self.create_identity().await?;
+        let uninstall = [&UNINSTALL[..], &["--no-hooks"]].concat();
+        self.helm(program, &uninstall).await?.success()?;
+        self.only_the_kind_is_left(program).await?;
+        self.identities().get("mf-alice-4k72lwgc2tsmxd").await?;
+        let said = session(&self.kubeconfig(), &["uninstall"]).await;
+        said.answered(1, &["1 identity", "namesake-broker clean --stack prod"])
+    }
+}
+
+/// The commands of a message that give the kind to the release.
+fn adopt(said: &str) -> Result<&str> {
+    let mut lines = said.lines().map(str::trim);
+    lines
+        .find(|line| line.starts_with("kubectl annotate"))
+        .with_context(|| format!("no commands: {said}"))
 }
 
 #[test]
 fn a_release_is_checked_upgraded_by_the_other_helm_and_uninstalled_only_without_identities()
 -> Result<()> {
     runtime().block_on(async {
-        let admin = Admin::start().await?;
+        let admin = Admin::start_with_node().await?;
         let [three, four] = helms()?;
         let kind = manifests::objects(&manifests::file("cluster/crd.yaml")?)?;
         manifests::apply(&admin.client, &kind[0], SYSTEM_NAMESPACE, false).await?;
         admin.check_foreign_kind(three).await?;
         for (first, second) in [(three, four), (four, three)] {
-            // Before the first install the kind is not Helm's, and then it is that of the release before.
-            let mut install = with_chart("install");
-            install.extend((first == three).then_some("--take-ownership"));
-            admin.helm(first, &install).await?.success()?;
-            admin.check_finding(first).await?;
             admin
-                .helm(second, &with_chart("upgrade"))
+                .helm(first, &with_chart("install", HERE))
                 .await?
                 .success()?;
+            admin.check_finding(first).await?;
+            let upgrade = with_chart("upgrade", HERE);
+            admin.helm(second, &upgrade).await?.success()?;
             admin.check_uninstall(second).await?;
         }
-        Ok(())
+        admin.check_without_hooks(four).await
     })
 }

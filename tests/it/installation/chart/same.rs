@@ -48,8 +48,13 @@ fn by_title(all: Vec<Value>) -> Result<BTreeMap<String, Value>> {
     Ok(found)
 }
 
-/// The objects of `manifests/cluster` and of the GKE overlay with the nightly doctor, for a stack with or without a suffix.
-async fn kustomize(stack: &str, with_suffix: bool) -> Result<BTreeMap<String, Value>> {
+/// The objects of `manifests/cluster` and of the GKE overlay with the nightly doctor and these metrics, for a stack with or without a
+/// suffix.
+async fn kustomize(
+    stack: &str,
+    with_suffix: bool,
+    metrics: &str,
+) -> Result<BTreeMap<String, Value>> {
     let control_plane = &Cluster::shared().await?.control_plane;
     let folder = tempfile::tempdir()?;
     copied(folder.path(), &format!("stack: {stack}"))?;
@@ -57,9 +62,13 @@ async fn kustomize(stack: &str, with_suffix: bool) -> Result<BTreeMap<String, Va
         .path()
         .join("manifests/overlays/gke/kustomization.yaml");
     let mut text = fs::read_to_string(&file)?;
-    let components = ["../../doctor", "../../stack-suffix"];
-    for component in &components[..1 + usize::from(with_suffix)] {
-        let (off, on) = (format!("# - {component}\n"), format!("- {component}\n"));
+    let components = ["doctor", "metrics", "metrics/gke", "stack-suffix"];
+    for component in &components[..3 + usize::from(with_suffix)] {
+        let on = component.replace("/gke", &format!("/{metrics}"));
+        let (off, on) = (
+            format!("# - ../../{component}\n"),
+            format!("- ../../{on}\n"),
+        );
         ensure!(text.matches(&off).count() == 1, "{text}");
         text = text.replacen(&off, &on, 1);
     }
@@ -71,11 +80,19 @@ async fn kustomize(stack: &str, with_suffix: bool) -> Result<BTreeMap<String, Va
     by_title(all)
 }
 
-fn check(stack: &str, with_suffix: bool, namespace: &str, more: &[&str]) -> Result<()> {
-    let wanted = runtime().block_on(kustomize(stack, with_suffix))?;
+fn check(
+    stack: &str,
+    with_suffix: bool,
+    namespace: &str,
+    metrics: &str,
+    more: &[&str],
+) -> Result<()> {
+    let wanted = runtime().block_on(kustomize(stack, with_suffix, metrics))?;
+    let metrics = format!("metrics.scrapedBy={metrics}");
+    let more = [more, &["--set", &metrics]].concat();
     ensure!(wanted.len() > 60, "{}", wanted.len());
     for program in helms()? {
-        let found = by_title(rendered(program, EXAMPLE, namespace, more)?)?;
+        let found = by_title(rendered(program, EXAMPLE, namespace, &more)?)?;
         let (left, right): (Vec<_>, Vec<_>) = (wanted.keys().collect(), found.keys().collect());
         ensure!(left == right, "{program:?}:\n{left:?}\n{right:?}");
         for (title, object) in &wanted {
@@ -91,14 +108,20 @@ fn check(stack: &str, with_suffix: bool, namespace: &str, more: &[&str]) -> Resu
 
 #[test]
 fn the_chart_renders_the_same_objects_as_the_kustomization() -> Result<()> {
-    check("prod", false, "namesake-system", &[])
+    check("prod", false, "namesake-system", "gke", &[])
 }
 
 #[test]
 fn the_chart_renders_the_same_objects_as_the_kustomization_of_a_stack_with_a_suffix() -> Result<()>
 {
     let more = ["--set", "stack=blue,nameSuffix=true"];
-    check("blue", true, "namesake-system-blue", &more)
+    check(
+        "blue",
+        true,
+        "namesake-system-blue",
+        "prometheus-operator",
+        &more,
+    )
 }
 
 #[test]

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::{EXAMPLE, Said, helm, helms, rendered};
 
 /// Renders the chart with the values of the example, and more arguments.
-fn template(program: &Path, more: &[&str]) -> Result<Said> {
+pub(super) fn template(program: &Path, more: &[&str]) -> Result<Said> {
     let args = [
         "template",
         ".",
@@ -103,16 +103,41 @@ fn a_release_in_another_namespace_than_its_stacks_is_refused_with_the_namespace(
 }
 
 #[test]
-fn a_cluster_without_validating_admission_policies_is_refused() -> Result<()> {
+fn a_cluster_without_the_kinds_that_the_chart_needs_is_refused() -> Result<()> {
+    let (cluster, policy) = (
+        "--api-versions=v1/Namespace",
+        "--api-versions=admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy",
+    );
+    let scraped = ["--set=metrics.scrapedBy=gke", cluster, policy];
     for program in helms()? {
         let said = template(program, &["--kube-version=1.29.0"])?.refusal()?;
         ensure!(said.contains("1.30"), "{said}");
+        // An API server lists its kinds. Without one, nothing is known about them.
+        let said = template(program, &[cluster])?.refusal()?;
+        ensure!(
+            said.contains("this cluster has no ValidatingAdmissionPolicy"),
+            "{said}"
+        );
+        let said = template(program, &scraped)?.refusal()?;
+        ensure!(
+            said.contains("no monitoring.googleapis.com/v1/PodMonitoring"),
+            "{said}"
+        );
+        for more in [&[][..], &[policy], &[cluster, policy]] {
+            template(program, more)?.success()?;
+        }
     }
     Ok(())
 }
 
 /// Settings, each with the object that it changes and what it writes there.
-const SETTINGS: [(&str, &str, &str, &str); 15] = [
+const SETTINGS: [(&str, &str, &str, &str); 16] = [
+    (
+        "metrics.scrapedBy=gke",
+        "CronJob",
+        "namesake-doctor",
+        "exposure\"",
+    ),
     (
         "refuseTokens=true",
         "ValidatingAdmissionPolicyBinding",

@@ -1,12 +1,12 @@
 //! Argo identifies the pods, results and nodes of a Workflow by its name, not by its UID: it would take those of an earlier
 //! Workflow of the same name for the new one's, and their outcome and outputs with them.
 
+use namesake_api::names::ARGO_WORKFLOW_LABEL;
 use namesake_core::{Reason, User};
 
 use super::fetch::{first_with_label, workflow};
 use super::pod::is_argo;
 use crate::admit::admission::Admission;
-use crate::decide::argo::nodes::WORKFLOW_LABEL;
 use crate::decide::argo::runs_as;
 use crate::review::refused::Refused;
 
@@ -27,7 +27,7 @@ pub(super) async fn check(admission: &Admission<'_>, user: Option<&User>) -> Res
     if name.is_empty() {
         return Ok(());
     }
-    let label = format!("{WORKFLOW_LABEL}={name}");
+    let label = format!("{ARGO_WORKFLOW_LABEL}={name}");
     for resource in FOUND_BY_NAME {
         if let Some(left) = first_with_label(admission, resource, &label).await? {
             return Err(still_in_use(name, resource.1, &left));

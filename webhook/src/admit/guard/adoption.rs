@@ -23,7 +23,7 @@ pub(super) async fn check(guard: &Guard<'_>) -> Result<String, Refused> {
         return Err(not_opted_in(guard.state, context, &request.namespace));
     }
     let pod = new.metadata.name.as_deref().unwrap_or_default();
-    let runs_as = runs_as(guard, old)?;
+    let runs_as = runs_as(guard, old).await?;
     let is_new = |owner: &&OwnerReference<'_>| {
         let mut before = old.metadata.owner_references.iter().flatten();
         owner.controller == Some(true) && !before.any(|o| o == *owner)
@@ -39,20 +39,17 @@ pub(super) async fn check(guard: &Guard<'_>) -> Result<String, Refused> {
 }
 
 // The Identity of a managed account proves the user of the pod, also when the key of its resolution is gone.
-fn runs_as(guard: &Guard<'_>, pod: &Guarded<'_>) -> Result<RunsAs, Refused> {
+async fn runs_as(guard: &Guard<'_>, pod: &Guarded<'_>) -> Result<RunsAs, Refused> {
     let account = pod.account();
-    let is_managed = is_managed_name(account);
-    if is_managed {
-        let known = guard
-            .state
-            .identities
-            .get(&guard.request.namespace, account);
-        if let Some(user) = known.and_then(|known| User::exact(&known.user).ok()) {
-            return Ok(RunsAs::User(user));
-        }
+    let known = guard.identity(account).await?;
+    if let Some(user) = known.and_then(|known| User::exact(&known.user).ok()) {
+        return Ok(RunsAs::User(user));
     }
     Ok(
-        match (resolution(guard, pod)?.and_then(|r| r.user), is_managed) {
+        match (
+            resolution(guard, pod)?.and_then(|r| r.user),
+            is_managed_name(account),
+        ) {
             (Some(user), _) => RunsAs::User(user),
             (None, true) => RunsAs::Unproven,
             (None, false) => RunsAs::NoIdentity,

@@ -1,8 +1,11 @@
 //! Ways in which a spec would let others than its author's containers act as the author.
 
+use namesake_api::names::{
+    ARGO_KILL_COMMAND_PREFIX, ARGO_NODE_ID_ANNOTATION, ARGO_NODE_NAME_ANNOTATION,
+    ARGO_WORKFLOW_LABEL,
+};
 use namesake_core::Json;
 
-use super::nodes::{KILL_COMMAND, NODE_ID, NODE_NAME, WORKFLOW_LABEL};
 use super::pods::{ArgoTemplate, templates};
 
 /// One such way, found in a spec.
@@ -88,7 +91,13 @@ fn reserved_key<'n>(metadata: &'n Json<'_>) -> Option<&'n str> {
         .flat_map(Json::members)
         .map(|(k, _)| k.as_str());
     keys.find(|key| {
-        [WORKFLOW_LABEL, NODE_ID, NODE_NAME].contains(key) || key.starts_with(KILL_COMMAND)
+        [
+            ARGO_WORKFLOW_LABEL,
+            ARGO_NODE_ID_ANNOTATION,
+            ARGO_NODE_NAME_ANNOTATION,
+        ]
+        .contains(key)
+            || key.starts_with(ARGO_KILL_COMMAND_PREFIX)
     })
 }
 

@@ -1,14 +1,5 @@
 //! The names that Argo gives to the nodes of a Workflow.
 
-/// Label on pods and results: the Workflow that they belong to. Argo finds both by it.
-pub const WORKFLOW_LABEL: &str = "workflows.argoproj.io/workflow";
-/// Annotation on pods: the id of the node that they run.
-pub const NODE_ID: &str = "workflows.argoproj.io/node-id";
-/// Annotation on pods: the name of that node.
-pub const NODE_NAME: &str = "workflows.argoproj.io/node-name";
-/// Prefix of the annotations on pods that say by which command Argo stops a container.
-pub const KILL_COMMAND: &str = "workflows.argoproj.io/kill-cmd-";
-
 /// The id of a node: the name of the Workflow for the node that is named like it, otherwise that and the FNV-1a hash of the node's
 /// name.
 #[must_use]

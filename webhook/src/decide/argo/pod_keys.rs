@@ -1,10 +1,14 @@
 //! Argo's labels and annotations on a pod, and whether they are true: Argo takes any pod with a Workflow's name in its label for a
 //! pod of that Workflow, and any with a node's id in its annotation for that node, whoever created it. Pure.
 
+use namesake_api::names::{
+    ARGO_KILL_COMMAND_PREFIX, ARGO_NODE_ID_ANNOTATION, ARGO_NODE_NAME_ANNOTATION,
+    ARGO_WORKFLOW_LABEL,
+};
 use namesake_core::Reason;
 
 use super::GROUP;
-use super::nodes::{KILL_COMMAND, NODE_ID, NODE_NAME, WORKFLOW_LABEL, node_id};
+use super::nodes::node_id;
 use crate::review::Metadata;
 use crate::review::refused::Refused;
 use crate::review::text::Pairs;
@@ -15,14 +19,15 @@ use crate::review::text::Pairs;
 /// # Errors
 /// Keys by which Argo would take the pod for another Workflow's, or for another node.
 pub fn check<'m>(metadata: &'m Metadata<'_>, by_argo: bool) -> Result<Option<&'m str>, Refused> {
-    if let Some(key) = keys(metadata).find(|key| key.starts_with(KILL_COMMAND)) {
+    if let Some(key) = keys(metadata).find(|key| key.starts_with(ARGO_KILL_COMMAND_PREFIX)) {
         return Err(refused(
             metadata,
             &format!("{key}, whose command Argo would execute in it"),
         ));
     }
-    let label = metadata.label(WORKFLOW_LABEL);
-    let nodes = [NODE_ID, NODE_NAME].map(|key| metadata.annotation(key).or(metadata.label(key)));
+    let label = metadata.label(ARGO_WORKFLOW_LABEL);
+    let nodes = [ARGO_NODE_ID_ANNOTATION, ARGO_NODE_NAME_ANNOTATION]
+        .map(|key| metadata.annotation(key).or(metadata.label(key)));
     let owner = metadata
         .controller()
         .filter(|o| by_argo && o.api_group() == GROUP);
@@ -36,8 +41,8 @@ pub fn check<'m>(metadata: &'m Metadata<'_>, by_argo: bool) -> Result<Option<&'m
     };
     let is_node = match nodes {
         [Some(id), Some(name)] => {
-            metadata.label(NODE_ID).is_none()
-                && metadata.label(NODE_NAME).is_none()
+            metadata.label(ARGO_NODE_ID_ANNOTATION).is_none()
+                && metadata.label(ARGO_NODE_NAME_ANNOTATION).is_none()
                 && id == node_id(workflow, name)
         }
         // The agent is not a node.
@@ -47,7 +52,9 @@ pub fn check<'m>(metadata: &'m Metadata<'_>, by_argo: bool) -> Result<Option<&'m
     if !is_node {
         return Err(refused(
             metadata,
-            &format!("{NODE_ID} or {NODE_NAME}, which do not name one node of Workflow {workflow}"),
+            &format!(
+                "{ARGO_NODE_ID_ANNOTATION} or {ARGO_NODE_NAME_ANNOTATION}, which do not name one node of Workflow {workflow}"
+            ),
         ));
     }
     check_label(metadata, label, workflow)
@@ -64,7 +71,7 @@ fn check_label<'m>(
     let named = label.unwrap_or_default();
     Err(refused(
         metadata,
-        &format!("{WORKFLOW_LABEL}={named}, but it belongs to Workflow {workflow:?}"),
+        &format!("{ARGO_WORKFLOW_LABEL}={named}, but it belongs to Workflow {workflow:?}"),
     ))
 }
 
@@ -72,7 +79,9 @@ fn check_no_node(metadata: &Metadata<'_>, nodes: [Option<&str>; 2]) -> Result<()
     if nodes == [None, None] {
         return Ok(());
     }
-    let text = format!("{NODE_ID} or {NODE_NAME}, but it is not a node of a Workflow");
+    let text = format!(
+        "{ARGO_NODE_ID_ANNOTATION} or {ARGO_NODE_NAME_ANNOTATION}, but it is not a node of a Workflow"
+    );
     Err(refused(metadata, &text))
 }
 
@@ -96,7 +105,7 @@ fn workflow_of_collector(task: &str) -> Option<&str> {
 #[must_use]
 pub fn not_of_its_user(metadata: &Metadata<'_>, workflow: &str) -> Refused {
     let what =
-        format!("{WORKFLOW_LABEL}={workflow}, but no Workflow of that name runs as its user");
+        format!("{ARGO_WORKFLOW_LABEL}={workflow}, but no Workflow of that name runs as its user");
     refused(metadata, &what)
 }
 

@@ -1,5 +1,8 @@
 //! Argo Workflows' kinds. What they run and as whom is the business of the module `argo`; here is how their pods are recognized.
 
+use namesake_api::names::{
+    ARGO_NODE_ID_ANNOTATION, ARGO_NODE_NAME_ANNOTATION, ARGO_WORKFLOW_LABEL,
+};
 use namesake_core::Launcher;
 
 use super::{Kind, ParentKind, Role, Scope};
@@ -37,9 +40,9 @@ pub(super) const WORKFLOW: Kind = kind(
     "workflows",
     ParentKind {
         adopts_by: &[
-            "workflows.argoproj.io/workflow",
-            "workflows.argoproj.io/node-id",
-            "workflows.argoproj.io/node-name",
+            ARGO_WORKFLOW_LABEL,
+            ARGO_NODE_ID_ANNOTATION,
+            ARGO_NODE_NAME_ANNOTATION,
         ],
         ..parent(Some("Pod"))
     },

@@ -63,10 +63,10 @@ pub fn pod(
     available: Option<Available>,
 ) -> Result<Change, Refused> {
     let (account, outcome, identity) = match (decision, available) {
-        (Decision::Identity(choice), Some(Available { ready: true })) => {
+        (Decision::Identity(choice), Some(Available { ready: true, .. })) => {
             (choice.name.as_str(), Outcome::Identity, Some(choice))
         }
-        (Decision::Identity(choice), Some(Available { ready: false })) => {
+        (Decision::Identity(choice), Some(Available { ready: false, .. })) => {
             (choice.name.as_str(), Outcome::Gated, Some(choice))
         }
         (Decision::ServiceAccount { name, .. }, _) => {
@@ -165,7 +165,7 @@ fn resolution(
         service_account: account.to_owned(),
         identity: identity.map(|i| i.name.to_string()),
         user: principal.user().cloned(),
-        class: identity.map(|i| i.class.clone()),
+        class: identity.map(|i| str::to_owned(&i.class)),
         rule,
         outcome: if identity.is_some() {
             Granted::Identity

@@ -1,14 +1,12 @@
 //! Pods that Google would take for their node, not for their user: on the host's network, or on a node without GKE's metadata
 //! server.
 
+use namesake_api::names::GKE_METADATA_SERVER_LABEL as METADATA_SERVER;
 use namesake_core::{Reason, Rules, is_managed_name};
 
 use crate::decide::kinds::Template;
 use crate::review::Spec;
 use crate::review::refused::Refused;
-
-/// Label of GKE's nodes that have the metadata server; its value is `true`.
-const METADATA_SERVER: &str = "iam.gke.io/gke-metadata-server-enabled";
 
 /// Checks that a pod that runs as `account` gets that account's identity from its node.
 ///

@@ -64,7 +64,7 @@ pub fn check(
         };
     }
     let owner = known
-        .map(|known| known.user.as_str())
+        .map(|known| &*known.user)
         .filter(|owner| !owner.is_empty());
     if owner.is_some() && owner == user.map(User::as_str) {
         return Ok(());

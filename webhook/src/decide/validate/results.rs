@@ -1,9 +1,8 @@
 //! Checks who writes the results of Argo's steps, because these become part of what the next steps run.
 
-use namesake_api::names::RESULT_POD_ANNOTATION;
+use namesake_api::names::{ARGO_WORKFLOW_LABEL, RESULT_POD_ANNOTATION};
 use namesake_core::Reason;
 
-use crate::decide::argo::nodes::WORKFLOW_LABEL;
 use crate::decide::validate::guarded::{RunningPod, WorkflowOfPod};
 use crate::review::refused::Refused;
 use crate::review::{Metadata, OwnerReference, UserInfo};
@@ -20,7 +19,7 @@ pub fn check_result(
     pod: Option<&RunningPod>,
 ) -> Result<(), Refused> {
     let name = object.name.as_deref().unwrap_or_default();
-    let label = object.label(WORKFLOW_LABEL).unwrap_or_default();
+    let label = object.label(ARGO_WORKFLOW_LABEL).unwrap_or_default();
     let of = format!("workflowtaskresult {name} of workflow {label:?}");
     let pod = own_pod(info, namespace, pod).ok_or_else(|| not_its_pod(&of, info))?;
     let workflow = pod.workflow.as_ref().filter(|w| w.name == label);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use namesake_api::names::RULES_CONFIG_MAP;
 use namesake_core::{Reason, Rules};
-use namesake_service::{parse_rules, rules_files};
+use namesake_service::{RulesRejection, parse_and_test_rules, rules_files};
 use serde::Deserialize;
 
 use crate::decide::validate::edit::EditCounts;
@@ -48,11 +48,8 @@ pub fn check(
     let Some(map) = map.filter(|map| map.metadata.name.as_deref() == Some(RULES_CONFIG_MAP)) else {
         return Verdict::pass(facts);
     };
-    match parse_rules(&rules_files(map.data.as_ref())) {
+    match parse_and_test_rules(&rules_files(map.data.as_ref())) {
         Ok(rules) => {
-            if let Some(refused) = failed_tests(&rules) {
-                return Verdict::refuse(refused, facts);
-            }
             let mut warnings = in_force.map_or_else(Vec::new, |old| renaming(old, &rules));
             warnings.extend(without_rule(&rules, opted_in(rules.stack())));
             let counts = in_force.map(|old| count(old, &rules)).unwrap_or_default();
@@ -62,30 +59,30 @@ pub fn check(
                 ..Verdict::pass(facts)
             }
         }
-        Err(errors) => {
-            let message = format!(
-                "these rules are not valid, and the previous ones stay in force; fix each of these and write them again:\n{errors}"
-            );
-            Verdict::refuse(Refused::new(Reason::InvalidRules, message), facts)
-        }
+        Err(rejection) => Verdict::refuse(refusal(&rejection), facts),
     }
 }
 
-// Why the rules are refused, if they fail tests of their own.
-fn failed_tests(rules: &Rules) -> Option<Refused> {
-    let failed = rules.failed_tests();
-    let listed: Vec<_> = failed
-        .iter()
-        .take(MAX_FAILED_TESTS)
-        .map(ToString::to_string)
-        .collect();
-    let message = format!(
-        "these rules fail {} of their own {} tests, and the previous rules stay in force; fix each of these and write them again:\n{}",
-        failed.len(),
-        rules.count_tests(),
-        listed.join("\n")
-    );
-    (!failed.is_empty()).then(|| Refused::new(Reason::FailedRulesTests, message))
+fn refusal(rejection: &RulesRejection) -> Refused {
+    const TO_DO: &str =
+        "and the previous rules stay in force; fix each of these and write them again";
+    match rejection {
+        RulesRejection::Invalid(errors) => {
+            let message = format!("these rules are not valid, {TO_DO}:\n{errors}");
+            Refused::new(Reason::InvalidRules, message)
+        }
+        RulesRejection::FailedTests { failed, tests } => {
+            let failed = &failed.problems;
+            let listed = failed.iter().take(MAX_FAILED_TESTS);
+            let listed: Vec<_> = listed.map(ToString::to_string).collect();
+            let message = format!(
+                "these rules fail {} of their own {tests} tests, {TO_DO}:\n{}",
+                failed.len(),
+                listed.join("\n")
+            );
+            Refused::new(Reason::FailedRulesTests, message)
+        }
+    }
 }
 
 fn renaming(old: &Rules, new: &Rules) -> Vec<String> {

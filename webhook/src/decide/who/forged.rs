@@ -1,8 +1,8 @@
 //! Forged objects: not created by a controller, but such that the controller would take them for its own.
 
+use namesake_api::names::ARGO_WORKFLOW_LABEL;
 use namesake_core::{Json, Launcher, Reason};
 
-use crate::decide::argo::nodes::WORKFLOW_LABEL;
 use crate::decide::kinds::{self, Kind, Template};
 use crate::review::Metadata;
 use crate::review::refused::Refused;
@@ -127,7 +127,7 @@ pub fn check_template(
     let mut keys = parents.flat_map(|(kind, p)| p.adopts_by.iter().map(move |key| (kind, *key)));
     let has = |key: &str| {
         let label = template.labels.get(key);
-        let is_own = || key == WORKFLOW_LABEL && label.map(AsRef::as_ref) == workflow;
+        let is_own = || key == ARGO_WORKFLOW_LABEL && label.map(AsRef::as_ref) == workflow;
         template.annotations.contains_key(key) || (label.is_some() && !is_own())
     };
     keys.find(|(_, key)| has(key)).map_or(Ok(()), |(kind, key)| {

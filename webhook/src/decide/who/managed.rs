@@ -7,23 +7,31 @@ use crate::review::UserInfo;
 
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
-/// The user as whom the requester acts, if it is a managed KSA; `known` looks its Identity up in the namespace of the request.
+/// Namespace and name of the managed KSA that sent a request, if one did.
+#[must_use]
+pub fn managed_account<'a>(info: &'a UserInfo<'_>) -> Option<(&'a str, &'a str)> {
+    let account = info.username.strip_prefix(SERVICE_ACCOUNT)?;
+    account
+        .split_once(':')
+        .filter(|(_, name)| is_managed_name(name))
+}
+
+/// The user as whom the requester acts, if it is a managed KSA; `known` is the Identity of its name in the namespace of the request.
 #[must_use]
 pub fn managed(
     info: &UserInfo<'_>,
     namespace: &str,
-    known: impl FnOnce(&str) -> Option<KnownIdentity>,
+    known: Option<&KnownIdentity>,
 ) -> Option<Result<User, Refusal>> {
-    let account = info.username.strip_prefix(SERVICE_ACCOUNT)?;
-    let (home, name) = account.split_once(':')?;
-    is_managed_name(name).then(|| user_of(info, (home, name), namespace, known))
+    let (home, _) = managed_account(info)?;
+    Some(user_of(info, home, namespace, known))
 }
 
 fn user_of(
     info: &UserInfo<'_>,
-    (home, name): (&str, &str),
+    home: &str,
     namespace: &str,
-    known: impl FnOnce(&str) -> Option<KnownIdentity>,
+    known: Option<&KnownIdentity>,
 ) -> Result<User, Refusal> {
     let refuse = |reason, what: &str| Refusal {
         rule: None,
@@ -40,7 +48,7 @@ fn user_of(
                     impersonates the account, or uses a token that was requested by hand. Send the request as yourself";
         return Err(refuse(Reason::NotAPod, what));
     }
-    let Some(known) = known(name) else {
+    let Some(known) = known else {
         let what = "is the account of no Identity that is known here. Try again in a minute; if it lasts, ask the platform \
                     team to look at the Identity of this name";
         return Err(refuse(Reason::UnknownIdentity, what));
@@ -78,16 +86,14 @@ mod tests {
         let info: Value = json!({"username": username, "extra": extra});
         let text = info.to_string();
         let info: UserInfo<'_> = serde_json::from_str(&text).unwrap();
-        let known = |_: &str| {
-            user.map(|user| KnownIdentity {
-                user: user.to_owned(),
-                class: "research".to_owned(),
-                service_account_uid: None,
-                ready: true,
-                stalled: None,
-            })
-        };
-        let answer = managed(&info, "research", known)?;
+        let known = user.map(|user| KnownIdentity {
+            user: user.into(),
+            class: "research".into(),
+            service_account_uid: None,
+            ready: true,
+            stalled: None,
+        });
+        let answer = managed(&info, "research", known.as_ref())?;
         Some(answer.map(|u| u.to_string()).map_err(|r| r.reason))
     }
 

@@ -43,10 +43,10 @@ fn the_policy_of_the_stacks_namespace_has_to_be_bound_for_that_namespace() {
 #[test]
 fn each_part_that_is_missing_is_a_fault() {
     let all = faults(&Installation::default());
-    assert_eq!(all.len(), 2 * (names::GUARDS.len() + 1) + 6);
+    assert_eq!(all.len(), 2 * (names::GUARDS.len() + 1) + 8);
     let mut installation = installed();
     installation.validating = None;
-    assert_eq!(faults(&installation).len(), 2);
+    assert_eq!(faults(&installation).len(), 3);
 }
 
 #[test]

@@ -1,29 +1,32 @@
 //! Identities of the stack in all namespaces, reduced to what admission reads.
 
+mod watched;
+
 use std::sync::Arc;
 
 use kube::runtime::watcher::{Config, watcher};
 use kube::{Api, Client};
-use namesake_api::names::STALLED;
-use namesake_api::{Identity, conditions};
+use namesake_api::names::{READY, STALLED};
+use namesake_api::{Phase, conditions};
+use namesake_service::NamespaceAndName;
 
+use self::watched::WatchedIdentity;
 use super::WatchEvent;
 use crate::decide::known::KnownIdentity;
 use crate::state::State;
 
 /// Keeps the Identities in memory; never returns.
 pub(super) async fn run(client: Client, stack: &str, state: Arc<State>) {
-    let events = watcher(Api::<Identity>::all(client), Config::default());
+    let events = watcher(Api::<WatchedIdentity>::all(client), Config::default());
     super::follow("identities", &state, events, |update| {
         let applied = match update {
-            WatchEvent::Apply(identity) if identity.spec.stack != stack => None,
-            WatchEvent::Apply(identity) => apply(&state, identity),
+            WatchEvent::Apply(identity) => apply(&state, stack, identity),
             WatchEvent::Listed(listed) => {
                 state.identities.keep_only(&listed);
                 state.synced.identities.set();
                 None
             }
-            WatchEvent::Delete(Identity { metadata, .. }) => {
+            WatchEvent::Delete(WatchedIdentity { metadata, .. }) => {
                 if let (Some(namespace), Some(name)) = (metadata.namespace, metadata.name) {
                     state.identities.delete(&namespace, &name);
                 }
@@ -37,31 +40,53 @@ pub(super) async fn run(client: Client, stack: &str, state: Arc<State>) {
     .await;
 }
 
-// Why the identity stopped working, if that does not pass by itself. The condition counts only for the current spec.
-fn stalled(identity: &Identity) -> Option<Box<str>> {
-    let conditions = &identity.status.as_ref()?.conditions;
-    if !conditions::holds(conditions, STALLED, identity.metadata.generation) {
-        return None;
-    }
-    let stalled = conditions::get(conditions, STALLED)?;
-    Some(format!("{}: {}", stalled.reason, stalled.message).into())
+/// Reads one Identity; `None` if it does not exist or belongs to another stack.
+///
+/// # Errors
+/// When the API server refuses or does not answer.
+pub(crate) async fn fetch(
+    client: &Client,
+    stack: &str,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<KnownIdentity>, kube::Error> {
+    let identities = Api::<WatchedIdentity>::namespaced(client.clone(), namespace);
+    let found = identities.get_opt(name).await?;
+    Ok(found.and_then(|identity| known(stack, identity)))
 }
 
-fn apply(state: &State, identity: Identity) -> Option<(String, String)> {
+fn apply(state: &State, stack: &str, identity: WatchedIdentity) -> Option<NamespaceAndName> {
+    let namespace = identity.metadata.namespace.clone()?;
+    let name = identity.metadata.name.clone()?;
+    let known = known(stack, identity)?;
+    state.identities.apply(&namespace, &name, known);
+    Some((namespace.into(), name.into()))
+}
+
+// What is kept of an Identity, if it is of this stack.
+fn known(stack: &str, identity: WatchedIdentity) -> Option<KnownIdentity> {
+    let WatchedIdentity {
+        metadata,
+        spec,
+        status,
+    } = identity;
+    if spec.stack != stack {
+        return None;
+    }
+    let status = status.unwrap_or_default();
     // An Identity that is being deleted, or that accepts no pods, counts as not existing: the broker decides what to do about it.
     let serves =
-        identity.metadata.deletion_timestamp.is_none() && identity.phase().accepts_new_pods();
-    let uid = identity.service_account_uid().filter(|_| serves);
-    let known = KnownIdentity {
-        service_account_uid: uid.map(Into::into),
-        ready: identity.is_ready(),
-        stalled: stalled(&identity),
-        user: identity.spec.user,
-        class: identity.spec.class,
-    };
-    let (namespace, name) = (identity.metadata.namespace?, identity.metadata.name?);
-    state.identities.apply(&namespace, &name, known);
-    Some((namespace, name))
+        metadata.deletion_timestamp.is_none() && status.phase.is_none_or(Phase::accepts_new_pods);
+    let holds = |type_| conditions::holds(&status.conditions, type_, metadata.generation);
+    // Why it stopped working, if that does not pass by itself.
+    let stalled = conditions::get(&status.conditions, STALLED).filter(|_| holds(STALLED));
+    Some(KnownIdentity {
+        ready: holds(READY),
+        stalled: stalled.map(|stalled| format!("{}: {}", stalled.reason, stalled.message).into()),
+        service_account_uid: status.service_account_uid.filter(|_| serves),
+        user: spec.user,
+        class: spec.class,
+    })
 }
 
 #[cfg(test)]
@@ -71,7 +96,7 @@ mod tests {
     use super::*;
     use crate::state::system_clock;
 
-    fn identity(change: impl FnOnce(&mut Value)) -> Identity {
+    fn identity(change: impl FnOnce(&mut Value)) -> WatchedIdentity {
         let mut identity = json!({"apiVersion": "namesake.dev/v1alpha1", "kind": "Identity",
             "metadata": {"name": "mf-a", "namespace": "research", "generation": 2},
             "spec": {"stack": "prod", "cluster": "c", "class": "research", "user": "alice@acme.com", "values": {},
@@ -84,8 +109,15 @@ mod tests {
 
     fn seen(change: impl FnOnce(&mut Value)) -> KnownIdentity {
         let state = State::new(system_clock());
-        apply(&state, identity(change)).unwrap();
+        apply(&state, "prod", identity(change)).unwrap();
         state.identities.get("research", "mf-a").unwrap()
+    }
+
+    #[test]
+    fn identities_of_other_stacks_are_not_kept() {
+        let state = State::new(system_clock());
+        assert_eq!(apply(&state, "try", identity(|_| {})), None);
+        assert!(state.identities.is_empty());
     }
 
     #[test]

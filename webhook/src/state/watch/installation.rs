@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, ResourceExt};
 use namesake_api::names;
-use namesake_core::Glob;
+use namesake_core::{Glob, Reason};
 use namesake_service::gauge_value;
 
 use crate::state::State;
@@ -82,20 +82,22 @@ async fn read(client: &Client, namespace: &str) -> Result<Everything, kube::Erro
 async fn report(recorder: &Recorder, namespace: &str, faults: &[String]) {
     let (kind, reason) = if faults.is_empty() {
         tracing::info!("all policies and webhooks are as shipped");
-        (EventType::Normal, "GuardsIntact")
+        (EventType::Normal, Reason::GuardsIntact)
     } else {
         tracing::error!(
             faults = faults.join("; "),
             "policies or webhooks that protect Namesake are missing or weaker than shipped: apply the manifests again"
         );
-        (EventType::Warning, "GuardFaults")
+        (EventType::Warning, Reason::GuardFaults)
     };
-    let mut note = faults.join("; ");
-    note.truncate(note.floor_char_boundary(MAX_NOTE));
+    let note = match faults {
+        [] => reason.meaning().to_owned(),
+        faults => faults.join("; "),
+    };
     let event = Event {
         type_: kind,
-        reason: reason.to_owned(),
-        note: (!note.is_empty()).then_some(note),
+        reason: reason.to_string(),
+        note: Some(reason.referenced(&note, None, MAX_NOTE)),
         action: "CheckGuards".to_owned(),
         secondary: None,
     };

@@ -70,7 +70,7 @@ fn may_run_as(case: &Case, rules: &Rules, request: &Value, user: &str) -> bool {
     let known = account
         .and_then(|account| account.strip_prefix(namespace)?.strip_prefix(':'))
         .and_then(|name| case.state.identities.get(namespace, name));
-    let acts_for = requester.has_credential_id && known.is_some_and(|known| known.user == user);
+    let acts_for = requester.has_credential_id && known.is_some_and(|known| *known.user == *user);
     is || acts_for
         || (carries && case.carried.contains(user))
         || rules.is_admin(&requester)

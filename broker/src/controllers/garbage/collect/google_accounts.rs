@@ -6,54 +6,66 @@ use tracing::{info, warn};
 
 use super::{Collector, InUse};
 use crate::cluster::ensure;
-use crate::controllers::garbage::{is_google_garbage, our_mark};
+use crate::controllers::garbage::{Found, is_google_garbage, our_mark, texts};
 use crate::google::list_accounts::list_accounts;
 use crate::identity::step_failure::StepFailure;
 
 const KIND: &str = "Google service account";
 
-/// An account, and the project that it is in.
-pub(super) type Found = (String, ServiceAccount);
-
 impl Collector {
-    /// Accounts that are garbage by the Identities known before the list. `None` if an account of one project could not be listed.
-    pub(super) async fn find_google_accounts(&self, rules: &Rules) -> Option<Vec<Found>> {
-        let mut found = Vec::new();
+    /// Accounts that are garbage by the Identities known before the list, by project.
+    pub(super) async fn find_google_accounts(&self, rules: &Rules) -> Found<ServiceAccount> {
+        let mut found = Found::new();
         // Of thousands of accounts, only those that may be garbage are kept in memory.
         let in_use = self.in_use().await;
         for project in rules.projects() {
+            let mut garbage = Vec::new();
             let visit = |account| {
                 if is_google_garbage(rules, &account, &in_use) {
-                    found.push((project.to_owned(), account));
+                    garbage.push(account);
                 }
             };
             let (gcp, budget) = (&self.context.gcp, &self.context.list_budget);
-            if let Err(error) = list_accounts(gcp, budget, project, visit).await {
+            let listed = list_accounts(gcp, budget, project, visit).await;
+            if let Err(error) = &listed {
                 warn!(%error, project, "failed to list the service accounts of a project for garbage");
-                return None;
             }
+            found.insert(project.to_owned(), listed.is_ok().then_some(garbage));
         }
-        Some(found)
+        found
     }
 
     pub(super) async fn collect_google_accounts(
         &mut self,
         rules: &Rules,
-        mut found: Vec<Found>,
+        mut found: Found<ServiceAccount>,
         in_use: &InUse,
     ) {
-        found.retain(|(_, account)| is_google_garbage(rules, account, in_use));
-        self.report(KIND, found.iter().map(|(_, account)| &account.email));
-        let ids = found.iter().map(|(_, account)| account.unique_id.clone());
-        let ids: Vec<_> = ids.collect();
+        for accounts in found.values_mut().flatten() {
+            accounts.retain(|account| is_google_garbage(rules, account, in_use));
+        }
+        let all = self.remember(texts(&found, |account| account.email.clone()));
+        self.report(KIND, all.iter());
+        let ids = texts(&found, |account| account.unique_id.clone());
         let (now, grace) = (self.context.now(), self.context.config.collect_after);
         let due = self.google_accounts.due(now, grace, &ids);
-        for (project, account) in found {
-            if self.context.config.collect && due.contains(&account.unique_id) {
-                let outcome = self.collect_one(rules, &project, &account).await;
-                self.record_outcome(KIND, &account.email, outcome);
+        for (project, accounts) in &found {
+            for account in accounts.iter().flatten() {
+                if self.context.config.collect && due.contains(&account.unique_id) {
+                    let outcome = self.collect_one(rules, project, account).await;
+                    self.record_outcome(KIND, &account.email, outcome);
+                }
             }
         }
+    }
+
+    /// Keeps the e-mail addresses for the report about quotas, and those from before where nothing could be listed. Returns all.
+    fn remember(&self, emails: Found<String>) -> Vec<String> {
+        let mut known = self.context.garbage.lock();
+        known.retain(|project, _| emails.contains_key(project));
+        let listed = emails.into_iter();
+        known.extend(listed.filter_map(|(project, all)| Some((project, all?))));
+        known.values().flatten().cloned().collect()
     }
 
     /// Revokes the grants and disables the account; deletes it in the next round.

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::{Collector, InUse};
 use crate::cluster::ensure::{self, KIND};
 use crate::cluster::requests::{delete_this_version, namespace_and_name};
-use crate::controllers::garbage::is_garbage;
+use crate::controllers::garbage::{Found, is_garbage, texts};
 use crate::google::principal;
 use crate::identity::step_failure::StepFailure;
 
@@ -19,24 +19,27 @@ const PAGE: u32 = 500;
 
 impl Collector {
     pub(super) async fn collect_service_accounts(&mut self, rules: &Rules, in_use: &InUse) {
-        let mut found = Vec::new();
+        let mut found = Found::new();
         for namespace in self.context.namespaces.in_stack(rules.stack()) {
             let is_garbage = |account: &ServiceAccount| is_garbage(rules, account, in_use);
-            if let Err(error) = self.find_in(&namespace, is_garbage, &mut found).await {
+            let listed = self.find_in(&namespace, is_garbage).await;
+            if let Err(error) = &listed {
                 warn!(%error, namespace, "failed to list service accounts for garbage");
             }
+            found.insert(namespace, listed.ok());
         }
-        let names: Vec<_> = found.iter().map(ResourceExt::name_any).collect();
+        let accounts = || found.values().flatten().flatten();
+        let names: Vec<_> = accounts().map(ResourceExt::name_any).collect();
         self.report(KIND, names.iter());
-        let uids: Vec<_> = found.iter().filter_map(ResourceExt::uid).collect();
+        let uids = texts(&found, |account| account.uid().unwrap_or_default());
         let (now, grace) = (self.context.now(), self.context.config.collect_after);
         let due = self.service_accounts.due(now, grace, &uids);
-        for account in found {
+        for account in accounts() {
             let Some(uid) = account.uid().filter(|uid| due.contains(uid)) else {
                 continue;
             };
             if self.context.config.collect {
-                let outcome = self.delete(rules, &account, &uid).await;
+                let outcome = self.delete(rules, account, &uid).await;
                 self.record_outcome(KIND, &account.name_any(), outcome);
             }
         }
@@ -46,17 +49,17 @@ impl Collector {
         &self,
         namespace: &str,
         is_garbage: impl Fn(&ServiceAccount) -> bool,
-        found: &mut Vec<ServiceAccount>,
-    ) -> Result<(), kube::Error> {
+    ) -> Result<Vec<ServiceAccount>, kube::Error> {
         let api = Api::<ServiceAccount>::namespaced(self.context.client.clone(), namespace);
         let labels = format!("{}={}", names::MANAGED_BY, names::MANAGED_BY_VALUE);
         let mut params = ListParams::default().labels(&labels).limit(PAGE);
+        let mut found = Vec::new();
         loop {
             let page = api.list(&params).await?;
             found.extend(page.items.into_iter().filter(&is_garbage));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
-                None => return Ok(()),
+                None => return Ok(found),
             }
         }
     }

@@ -20,11 +20,13 @@ use crate::controllers::gates::waiting_status;
 use crate::identity::conditions;
 use crate::identity::phase;
 
-/// Most reports on one pod.
+/// Most reports on one pod of what may pass by itself, and of everything: somebody who has to act reads it however long the pod
+/// waited before.
 const MOST_REPORTS: u32 = 10;
+const MOST_REPORTS_OF_ALL: u32 = 2 * MOST_REPORTS;
 
 /// `status.reason` of a pod that fails at its gate.
-const FAILED: &str = Reason::IdentityFailed.as_str();
+const FAILED: Reason = Reason::IdentityFailed;
 
 impl NamespaceGates {
     fn pods_api(&self) -> Api<Pod> {
@@ -43,7 +45,7 @@ impl NamespaceGates {
     pub(super) async fn fail_pod(&mut self, pod: &GatedPod, message: &str) {
         // Without containers: Metaflow would show why the first of them waits instead.
         let status = json!({
-            "phase": "Failed", "reason": FAILED, "message": message, "containerStatuses": null,
+            "phase": "Failed", "reason": FAILED.as_str(), "message": message, "containerStatuses": null,
         });
         let patch = Patch::Merge(json!({"metadata": {"uid": pod.uid}, "status": status}));
         let (pods, params) = (self.pods_api(), patch_params());
@@ -52,7 +54,7 @@ impl NamespaceGates {
                 info!(pod = %pod.name, service_account = %pod.service_account, message, "a pod failed because it waited too long");
                 let about = reference(pod, &self.namespace);
                 let events = &self.gates.context.events;
-                events.warning(&about, "End", FAILED, message).await;
+                events.pod_status(&about, "End", FAILED, message).await;
                 self.forget_pod(&pod.name);
             }
             Err(error) if is_not_found(&error) => {
@@ -165,7 +167,7 @@ impl NamespaceGates {
             period
         };
         let too_early = waiting.last_report.elapsed() < period && !reason.is_lasting();
-        if reported == Some(reason.as_str()) || waiting.reports >= MOST_REPORTS || too_early {
+        if reported == Some(reason.as_str()) || too_early || is_too_many(waiting.reports, reason) {
             return;
         }
         waiting.reports += 1;
@@ -184,15 +186,7 @@ impl NamespaceGates {
         waiting.pod.says_why = true;
         let about = reference(pod, &self.namespace);
         let events = &self.gates.context.events;
-        if reason.is_lasting() {
-            events
-                .warning(&about, "Wait", reason.as_str(), message)
-                .await;
-        } else {
-            events
-                .normal(&about, "Wait", reason.as_str(), message)
-                .await;
-        }
+        events.pod_status(&about, "Wait", reason, message).await;
     }
 
     /// Updates the time of last use of an identity that has a pod, unless that was done recently.
@@ -218,6 +212,14 @@ impl NamespaceGates {
     }
 }
 
+fn is_too_many(reports: u32, reason: Reason) -> bool {
+    let most = match reason.is_lasting() {
+        true => MOST_REPORTS_OF_ALL,
+        false => MOST_REPORTS,
+    };
+    reports >= most
+}
+
 fn reference(pod: &GatedPod, namespace: &str) -> ObjectReference {
     ObjectReference {
         api_version: Some("v1".to_owned()),
@@ -226,5 +228,20 @@ fn reference(pod: &GatedPod, namespace: &str) -> ObjectReference {
         namespace: Some(namespace.to_owned()),
         uid: Some(pod.uid.clone()),
         ..ObjectReference::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_to_act_is_reported_after_many_that_passed_by_themselves() {
+        let after = |reports| {
+            [Reason::Propagating, Reason::PermissionDenied].map(|why| is_too_many(reports, why))
+        };
+        assert_eq!(after(9), [false, false]);
+        assert_eq!(after(10), [true, false]);
+        assert_eq!(after(20), [true, true]);
     }
 }

@@ -23,13 +23,20 @@ impl NamespaceGates {
         event: watcher::Result<Event<Pod>>,
     ) -> PodSelection {
         match event {
-            Ok(Event::Init) => self.forget_all_pods(),
-            Ok(Event::Apply(pod) | Event::InitApply(pod)) => return self.apply_pod(&pod).await,
+            Ok(Event::Init) => self.listed.clear(),
+            Ok(Event::InitApply(pod)) => {
+                self.listed.extend(pod.uid());
+                return self.apply_pod(&pod).await;
+            }
+            Ok(Event::Apply(pod)) => return self.apply_pod(&pod).await,
             Ok(Event::Delete(pod)) => {
                 self.opened.remove(pod.uid().unwrap_or_default().as_str());
                 self.forget_pod(&pod.name_any());
             }
-            Ok(Event::InitDone) => return PodSelection::All,
+            Ok(Event::InitDone) => {
+                self.forget_unlisted_pods();
+                return PodSelection::All;
+            }
             Err(error) => warn!(%error, "the watch of pods failed and is restarted"),
         }
         PodSelection::None
@@ -66,8 +73,8 @@ impl NamespaceGates {
         account.map_or(PodSelection::None, PodSelection::of_account)
     }
 
-    /// Opens the gates of selected pods whose identity works, fails those that have waited too long, and reports to the others why
-    /// they wait.
+    /// Opens the gates of selected pods whose identity works, fails those that have waited too long, and reports to the others
+    /// why they wait.
     pub(super) async fn check(&mut self, selection: &PodSelection) {
         let accounts = match selection {
             PodSelection::None => return,
@@ -135,9 +142,11 @@ impl NamespaceGates {
         self.pods.remove(name)
     }
 
-    pub(super) fn forget_all_pods(&mut self) {
-        self.pods.clear();
-        self.opened.clear();
+    /// Forgets the pods that are not in the list that the watch has just read. The others keep waiting since they began to.
+    fn forget_unlisted_pods(&mut self) {
+        let listed = std::mem::take(&mut self.listed);
+        self.pods.retain(|pod| listed.contains(&pod.uid));
+        self.opened.retain(|uid| listed.contains(uid));
     }
 }
 

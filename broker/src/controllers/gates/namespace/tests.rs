@@ -75,6 +75,7 @@ impl Cluster {
             namespace: "research".to_owned(),
             pods: WaitingPods::default(),
             opened: HashSet::new(),
+            listed: HashSet::new(),
         }
     }
 }
@@ -158,7 +159,7 @@ async fn reasons_are_written_on_a_pod_from_time_to_time_and_at_once_if_somebody_
     };
     later(&mut gates, 1);
     gates.report_wait(&pod(), Reason::Pending, "why").await;
-    assert_eq!(reports(), 0, "two proofs take longer than that");
+    assert_eq!(reports(), 0, "two verifications take longer than that");
     later(&mut gates, 2);
     for (reason, so_far) in [
         (Reason::Pending, 1),
@@ -173,20 +174,42 @@ async fn reasons_are_written_on_a_pod_from_time_to_time_and_at_once_if_somebody_
     assert_eq!(reports(), 3);
 }
 
+/// The pod as the watch shows it, with these gates.
+fn seen(gates: &Value) -> Pod {
+    serde_json::from_value(json!({"metadata": {"name": "t-1", "uid": "p"},
+        "spec": {"containers": [], "serviceAccountName": "mf-a", "schedulingGates": gates}}))
+    .unwrap()
+}
+
+fn gated() -> Pod {
+    seen(&json!([{"name": names::GATE}]))
+}
+
+#[tokio::test]
+async fn a_pod_keeps_waiting_since_it_began_to_when_the_watch_lists_all_pods_again() {
+    let (_, mut gates) = waiting(true).await;
+    let mut gone = pod();
+    (gone.name, gone.uid) = ("t-2".into(), "q".into());
+    let waits = gates.gates.context.metrics.pod_waits(None);
+    gates.pods.insert(WaitingPod::new(gone, waits));
+    gates.opened.insert("q".to_owned());
+    let since = Some(Instant::now());
+    gates.pods.get_mut("t-1").unwrap().lasting_since = since;
+    for event in [Event::Init, Event::InitApply(gated()), Event::InitDone] {
+        gates.handle_pod_event(Ok(event)).await;
+    }
+    assert_eq!((gates.pods.len(), gates.opened.len()), (1, 0));
+    assert_eq!(gates.pods.get_mut("t-1").unwrap().lasting_since, since);
+}
+
 #[tokio::test]
 async fn an_opened_gate_is_not_opened_again_because_the_watch_lags() {
     let (_, mut gates) = waiting(true).await;
-    let seen = |gates: Value| -> Pod {
-        serde_json::from_value(json!({"metadata": {"name": "t-1", "uid": "p"},
-            "spec": {"containers": [], "serviceAccountName": "mf-a", "schedulingGates": gates}}))
-        .unwrap()
-    };
-    let gated = || seen(json!([{"name": names::GATE}]));
     gates.opened.insert("p".to_owned());
     gates.handle_pod_event(Ok(Event::Apply(gated()))).await;
     assert_eq!(gates.pods.len(), 0);
     gates
-        .handle_pod_event(Ok(Event::Apply(seen(json!([])))))
+        .handle_pod_event(Ok(Event::Apply(seen(&json!([])))))
         .await;
     assert!(gates.opened.is_empty());
     gates.handle_pod_event(Ok(Event::Apply(gated()))).await;

@@ -28,7 +28,7 @@ pub(super) async fn drain(identity: &Identity, context: &Context) -> StepResult 
     let age = phase::time_in_phase(identity, context.now());
     // An identity that the rules dropped waits longer: the edit may have been a mistake.
     let delay = if is_offboarding || context.is_wanted(identity) {
-        timings.drain
+        timings.webhook_delay
     } else {
         context.config.collect_after
     };
@@ -100,8 +100,8 @@ pub(super) async fn delete_identity(identity: &Identity, context: &Context) -> S
     })
 }
 
-/// Deletes everything at Google, for an Identity that is being deleted: first the binding, so that nobody acts as the identity; then
-/// the grants; then the account.
+/// Deletes everything at Google, for an Identity that is being deleted: first the binding, so that nobody acts as the identity;
+/// then the grants; then the account.
 pub(crate) async fn delete_at_google(identity: &Identity, context: &Context) -> StepResult<()> {
     // A copy of another cluster's Identity: what is at Google belongs to that cluster.
     if context.cluster_id.differs_from(&identity.spec.cluster) {

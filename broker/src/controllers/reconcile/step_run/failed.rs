@@ -31,7 +31,7 @@ pub(crate) async fn handle_failure(
     change: &Change,
     failure: StepFailure,
 ) -> Result<Action> {
-    // Before it is counted, because an overdue proof is tried slowly.
+    // Before it is counted, because an overdue verification is tried slowly.
     let failure = with_deadline(identity, context, change, failure);
     let failure = with_reported_message(identity, change, failure);
     let wait = count_failure(identity, context, memory, change, &failure);
@@ -115,7 +115,7 @@ fn with_reported_message(
     }
 }
 
-/// A proof that fails after the deadline gets its own reason, and is tried slowly.
+/// A verification that fails after the deadline gets its own reason, and is tried slowly.
 fn with_deadline(
     identity: &Identity,
     context: &Context,
@@ -123,7 +123,7 @@ fn with_deadline(
     failure: StepFailure,
 ) -> StepFailure {
     // A refusal by the organization has its own reason.
-    if *change != Change::Prove || failure.is_organization_refusal() {
+    if *change != Change::Verify || failure.is_organization_refusal() {
         return failure;
     }
     let deadline = context.config.timings.deadline;

@@ -59,8 +59,8 @@ pub(crate) fn settle<'a>(
     if changes_conditions {
         let remaining = remaining_changes(current, status, memory, goal, account);
         let mut progress = progress(goal, &remaining);
-        // A check does not undo a condition that holds unless it has found something missing: the deadline of proofs counts from
-        // when it began to hold.
+        // A check does not undo a condition that holds unless it has found something missing: the deadline of verifications
+        // counts from when it began to hold.
         if memory.checking && !repaired {
             progress.retain(|finding| {
                 finding.status == Status::True || !holds(status, generation, finding.condition)

@@ -1,5 +1,5 @@
-//! The whole life of an identity, with the broker killed after each step, before its outcome was written, or during a call to Google:
-//! it ends as if nothing had happened. Steps in the cluster and proofs always succeed; Google is the emulator.
+//! The whole life of an identity, with the broker killed after each step, before its outcome was written, or during a call to
+//! Google: it ends as if nothing had happened. Steps in the cluster and verifications always succeed; Google is the emulator.
 
 use std::time::Duration;
 
@@ -166,7 +166,7 @@ impl Life {
                 done.service_account = Some(ServiceAccountState::Absent);
                 done.service_account_deleted = true;
             }
-            Change::Prove | Change::ProveAgain | Change::Drain => {}
+            Change::Verify | Change::VerifyAgain | Change::Drain => {}
             change => {
                 let step = step::execute(
                     &self.identity,
@@ -310,7 +310,7 @@ async fn a_broker_that_dies_after_any_step_reaches_the_same_state() {
 #[tokio::test]
 async fn a_broker_that_dies_again_and_again_reaches_the_same_state() {
     let (straight, _) = Life::new().await.live(|_| Death::Never).await;
-    // Proofs and sightings count only in a row, so a broker that dies in each of them would never finish.
+    // Verifications and sightings count only in a row, so a broker that dies in each of them would never finish.
     let dies = |step| {
         if step % 5 == 0 {
             Death::AfterTheStatus

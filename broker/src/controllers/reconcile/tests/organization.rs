@@ -175,13 +175,13 @@ fn cases() -> [(Value, Change, &'static str, &'static [&'static str]); 8] {
         ),
         (
             json!({"perimeter": ["sts.googleapis.com"]}),
-            Change::Prove,
+            Change::Verify,
             "Perimeter",
             &["ingress rule", "vpcServiceControlsUniqueId="],
         ),
         (
             json!({"disabledApis": ["sts.googleapis.com"]}),
-            Change::Prove,
+            Change::Verify,
             "ApiDisabled",
             &["gcloud services enable sts.googleapis.com --project="],
         ),

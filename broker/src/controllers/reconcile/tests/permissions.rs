@@ -116,8 +116,8 @@ impl Broker {
         }
     }
 
-    /// Takes the steps of the plan until the goal is reached. In the cluster everything succeeds, and so does every proof, which uses
-    /// tokens of the identity and none of the broker.
+    /// Takes the steps of the plan until the goal is reached. In the cluster everything succeeds, and so does every verification,
+    /// which uses tokens of the identity and none of the broker.
     async fn reach(&self, identity: &mut Identity, goal: Goal, mut memory: Memory) {
         let phase = match goal {
             Goal::Suspend => Phase::Suspended,
@@ -133,7 +133,7 @@ impl Broker {
                 return;
             };
             let outcome = match change {
-                Change::Prove | Change::ProveAgain | Change::Drain => StepOutcome::default(),
+                Change::Verify | Change::VerifyAgain | Change::Drain => StepOutcome::default(),
                 _ if change.is_in_cluster() => in_cluster(&change),
                 _ => step::execute(identity, &self.context, &change, &mut memory)
                     .await

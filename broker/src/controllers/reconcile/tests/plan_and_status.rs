@@ -9,7 +9,7 @@ use crate::controllers::reconcile::memory::Memory;
 use crate::controllers::reconcile::step_run::settle::settle;
 use crate::identity::plan::change::Change;
 use crate::identity::plan::observed::{Observed, ServiceAccountState};
-use crate::identity::plan::{Goal, PROOFS, plan};
+use crate::identity::plan::{Goal, VERIFICATIONS, plan};
 
 /// An identity, the broker's memory of it, and its KSA.
 struct Progress {
@@ -83,7 +83,7 @@ impl Progress {
 }
 
 #[test]
-fn an_identity_is_ready_only_after_its_last_proof() {
+fn an_identity_is_ready_only_after_its_last_verification() {
     let mut progress = Progress::new();
     while let Some(change) = progress.step(false) {
         let last = progress.next().is_none();
@@ -113,7 +113,7 @@ fn a_restart_after_any_step_ends_in_the_same_state() {
 }
 
 #[test]
-fn proofs_of_one_service_account_do_not_count_for_the_next() {
+fn verifications_of_one_service_account_do_not_count_for_the_next() {
     let mut progress = Progress::new();
     progress.finish();
     progress.account = ServiceAccountState::Absent;
@@ -126,22 +126,22 @@ fn proofs_of_one_service_account_do_not_count_for_the_next() {
     let steps = progress.finish();
     assert_eq!(steps[0], Change::CreateServiceAccount);
     assert_eq!(
-        steps.iter().filter(|c| **c == Change::Prove).count(),
-        PROOFS as usize
+        steps.iter().filter(|c| **c == Change::Verify).count(),
+        VERIFICATIONS as usize
     );
     assert!(progress.ready());
 }
 
 #[test]
-fn after_a_failed_proof_earlier_ones_do_not_count() {
+fn after_a_failed_verification_earlier_ones_do_not_count() {
     let mut progress = Progress::new();
-    while progress.next() != Some(Change::Prove) {
+    while progress.next() != Some(Change::Verify) {
         progress.step(false);
     }
     progress.step(false);
     progress.step(false);
-    progress.memory.step_failed(&Change::Prove);
-    assert_eq!(progress.finish().len(), PROOFS as usize);
+    progress.memory.step_failed(&Change::Verify);
+    assert_eq!(progress.finish().len(), VERIFICATIONS as usize);
 }
 
 #[test]
@@ -151,18 +151,18 @@ fn a_drift_check_that_finds_nothing_does_not_change_the_status() {
     let before = progress.status().clone();
     progress.memory.start_check();
     let steps = progress.finish();
-    assert!(steps.contains(&Change::Bind) && !steps.contains(&Change::Prove));
+    assert!(steps.contains(&Change::Bind) && !steps.contains(&Change::Verify));
     assert_eq!(*progress.status(), before);
 }
 
 #[test]
-fn a_drift_check_ends_with_one_proof() {
+fn a_drift_check_ends_with_one_verification() {
     let mut progress = Progress::new();
     progress.finish();
     for _ in 0..2 {
         progress.memory.start_check();
         let steps = progress.finish();
-        assert_eq!(steps.last(), Some(&Change::ProveAgain), "{steps:?}");
+        assert_eq!(steps.last(), Some(&Change::VerifyAgain), "{steps:?}");
         assert_eq!(progress.next(), None);
         progress.memory.finish(std::time::Duration::ZERO);
         assert_eq!(progress.next(), None);
@@ -174,12 +174,12 @@ fn an_identity_that_google_refuses_several_times_has_to_be_proven_again() {
     let mut progress = Progress::new();
     progress.finish();
     progress.memory.start_check();
-    while progress.next() != Some(Change::ProveAgain) {
+    while progress.next() != Some(Change::VerifyAgain) {
         progress.step(false);
     }
     let mut refused = 0;
-    while progress.next() == Some(Change::ProveAgain) {
-        progress.memory.step_failed(&Change::ProveAgain);
+    while progress.next() == Some(Change::VerifyAgain) {
+        progress.memory.step_failed(&Change::VerifyAgain);
         progress.memory.believes_refusal();
         refused += 1;
         assert!(
@@ -189,7 +189,7 @@ fn an_identity_that_google_refuses_several_times_has_to_be_proven_again() {
     }
     assert!(refused > 3, "one replica may lag");
     let steps = progress.finish();
-    assert_eq!(steps, vec![Change::Prove; PROOFS as usize]);
+    assert_eq!(steps, vec![Change::Verify; VERIFICATIONS as usize]);
     assert!(progress.ready());
 }
 
@@ -203,12 +203,12 @@ fn what_a_drift_check_repairs_is_proven_before_pods_may_run() {
     }
     progress.step(true);
     assert!(!progress.ready());
-    let proofs = progress
+    let verifications = progress
         .finish()
         .iter()
-        .filter(|c| **c == Change::Prove)
+        .filter(|c| **c == Change::Verify)
         .count();
-    assert_eq!(proofs, PROOFS as usize);
+    assert_eq!(verifications, VERIFICATIONS as usize);
     assert!(progress.ready());
 }
 
@@ -220,7 +220,7 @@ fn a_changed_spec_is_applied_and_proven() {
     progress.memory = Memory::default();
     let ready = conditions::get(&progress.status().conditions, READY).unwrap();
     assert_eq!(ready.observed_generation, Some(1));
-    assert!(progress.finish().contains(&Change::Prove));
+    assert!(progress.finish().contains(&Change::Verify));
     let ready = conditions::get(&progress.status().conditions, READY).unwrap();
     assert_eq!(
         (ready.observed_generation, ready.status.as_str()),
@@ -229,15 +229,15 @@ fn a_changed_spec_is_applied_and_proven() {
 }
 
 #[test]
-fn what_others_removed_before_the_proof_is_found_and_restored() {
+fn what_others_removed_before_the_verification_is_found_and_restored() {
     let mut progress = Progress::new();
-    while progress.next() != Some(Change::Prove) {
+    while progress.next() != Some(Change::Verify) {
         progress.step(false);
     }
-    // The binding was removed at Google, so that every proof fails.
+    // The binding was removed at Google, so that every verification fails.
     let mut tried = 0;
-    while progress.next() == Some(Change::Prove) {
-        progress.memory.step_failed(&Change::Prove);
+    while progress.next() == Some(Change::Verify) {
+        progress.memory.step_failed(&Change::Verify);
         tried += 1;
         assert!(tried < 20, "nothing is checked");
     }

@@ -1,6 +1,6 @@
 //! What of all that exists is left over. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
@@ -10,10 +10,12 @@ use kube::api::PartialObjectMeta;
 use namesake_api::{Identity, Mark, Phase, names};
 use namesake_core::Rules;
 
-use super::Found;
+use super::{Found, FoundConfigMap};
 use crate::answer::text::quoted;
 use crate::commands::warm::JOB_PREFIX;
 
+/// Why an account is left over.
+const BELONGS_TO_NONE: &str = "it belongs to no Identity; the broker deletes it, with what it was granted, if it may collect garbage";
 /// Younger objects may belong to something that is not finished.
 const AGE: SignedDuration = SignedDuration::from_mins(10);
 
@@ -25,8 +27,17 @@ pub(super) struct Leftover {
     pub(super) command: String,
 }
 
-/// Everything that is left over.
-pub(super) fn leftovers(rules: &Rules, found: &Found, now: Timestamp) -> Vec<Leftover> {
+/// Everything that is left over. Only the rules say what belongs to this stack.
+pub(super) fn leftovers(rules: Option<&Rules>, found: &Found, now: Timestamp) -> Vec<Leftover> {
+    let mut all = rules.map_or_else(Vec::new, |rules| of_stack(rules, found, now));
+    all.extend(google_accounts(found));
+    all.extend(jobs(found, now));
+    let config_maps = found.config_maps.iter();
+    all.extend(config_maps.flat_map(|config_map| replicas(&found.home, config_map)));
+    all
+}
+
+fn of_stack(rules: &Rules, found: &Found, now: Timestamp) -> Vec<Leftover> {
     let mut all = accounts(rules, found, now);
     let ours = found.identities.iter();
     let ours = ours.filter(|one| one.spec.stack == rules.stack());
@@ -34,9 +45,27 @@ pub(super) fn leftovers(rules: &Rules, found: &Found, now: Timestamp) -> Vec<Lef
         ours.flat_map(|one| [at_google(one), reserved(rules, one)])
             .flatten(),
     );
-    all.extend(jobs(found, now));
-    all.extend(replicas(found));
     all
+}
+
+/// The accounts at Google that the broker has found.
+fn google_accounts(found: &Found) -> Vec<Leftover> {
+    let emails = found.reported_garbage().unwrap_or_default();
+    let left = emails.into_iter().map(|email| Leftover {
+        place: format!("Google service account {email}"),
+        why: BELONGS_TO_NONE.to_owned(),
+        command: collect(&found.home),
+    });
+    left.collect()
+}
+
+/// Lets the broker delete what belongs to no Identity.
+fn collect(home: &str) -> String {
+    format!(
+        "kubectl -n {home} set env deployment/{} {}=true",
+        names::BROKER_SERVICE_ACCOUNT,
+        names::ENV_COLLECT
+    )
 }
 
 fn place(namespace: Option<String>, name: &str) -> (String, String) {
@@ -77,14 +106,12 @@ fn accounts(rules: &Rules, found: &Found, now: Timestamp) -> Vec<Leftover> {
     };
     let left = found.accounts.iter().filter(is_left);
     let left = left.map(|account| Leftover {
-        place: format!("ServiceAccount {}", place(account.namespace(), &account.name_any()).0),
-        why: "it belongs to no Identity; the broker deletes it, with what it was granted, if it may collect garbage".to_owned(),
-        command: format!(
-            "kubectl -n {} set env deployment/{} {}=true",
-            found.home,
-            names::BROKER_SERVICE_ACCOUNT,
-            names::ENV_COLLECT
+        place: format!(
+            "ServiceAccount {}",
+            place(account.namespace(), &account.name_any()).0
         ),
+        why: BELONGS_TO_NONE.to_owned(),
+        command: collect(&found.home),
     });
     left.collect()
 }
@@ -149,26 +176,44 @@ fn jobs(found: &Found, now: Timestamp) -> Vec<Leftover> {
     left.collect()
 }
 
-/// Annotations of webhooks that are gone.
-fn replicas(found: &Found) -> Vec<Leftover> {
-    let Some(report) = &found.report else {
+/// Annotations of replicas that are gone.
+fn replicas(home: &str, config_map: &FoundConfigMap) -> Vec<Leftover> {
+    let Some(map) = &config_map.map else {
         return Vec::new();
     };
-    let present: BTreeSet<_> = found
-        .webhooks
+    let keys_of = |pod: &str| {
+        [
+            names::replica_annotation(pod),
+            names::replica_status_annotation(pod),
+        ]
+    };
+    let present: BTreeSet<_> = config_map
+        .pods
         .iter()
-        .map(|pod| names::replica_annotation(pod))
+        .flat_map(|pod| keys_of(pod))
         .collect();
-    let prefix = names::replica_annotation("");
-    let keys = report.annotations().keys();
-    let keys = keys.filter(|key| key.starts_with(&prefix) && !present.contains(*key));
-    let left = keys.map(|key| Leftover {
-        place: format!("ConfigMap {}/{}", found.home, names::UNPROVEN_CONFIG_MAP),
-        why: format!("annotation {key} is of a replica of the webhook that is gone"),
+    let prefixes = keys_of("");
+    let mut gone = BTreeMap::<_, Vec<_>>::new();
+    for key in map
+        .annotations()
+        .keys()
+        .filter(|key| !present.contains(*key))
+    {
+        let pod = prefixes.iter().find_map(|prefix| key.strip_prefix(prefix));
+        if let Some(pod) = pod {
+            gone.entry(pod).or_default().push(format!("{key}-"));
+        }
+    }
+    let left = gone.into_iter().map(|(pod, keys)| Leftover {
+        place: format!("ConfigMap {home}/{}", config_map.name),
+        why: format!(
+            "it has annotations of {pod}, a replica of {} that is gone",
+            config_map.program
+        ),
         command: format!(
-            "kubectl -n {} annotate configmap {} {key}-",
-            found.home,
-            names::UNPROVEN_CONFIG_MAP
+            "kubectl -n {home} annotate configmap {} {}",
+            config_map.name,
+            keys.join(" ")
         ),
     });
     left.collect()

@@ -28,9 +28,9 @@ fn found() -> Found {
     .unwrap();
     let mut report = ConfigMap::default();
     for pod in ["namesake-webhook-7d9f-k2x4q", "namesake-webhook-7d9f-zzzzz"] {
-        report
-            .annotations_mut()
-            .insert(names::replica_annotation(pod), "52ed97ef1410".to_owned());
+        let annotations = report.annotations_mut();
+        annotations.insert(names::replica_annotation(pod), "52ed97ef1410".to_owned());
+        annotations.insert(names::replica_status_annotation(pod), "{}".to_owned());
     }
     Found {
         home: "namesake-system".to_owned(),
@@ -43,22 +43,43 @@ fn found() -> Found {
             metadata("research", "namesake-warm-x7k2p", &[]),
             metadata("research", "nightly", &[]),
         ],
-        report: Some(report),
-        webhooks: vec!["namesake-webhook-7d9f-k2x4q".to_owned()],
+        config_maps: vec![
+            FoundConfigMap {
+                name: names::UNPROVEN_CONFIG_MAP,
+                program: names::WEBHOOK_SERVICE_ACCOUNT,
+                map: Some(report),
+                pods: vec!["namesake-webhook-7d9f-k2x4q".to_owned()],
+            },
+            quota("mf-lost-aaaaaaaaaaaaaa@acme-identities.iam.gserviceaccount.com"),
+        ],
         unseen: Vec::new(),
+    }
+}
+
+/// What the broker reports of its accounts at Google.
+fn quota(garbage: &str) -> FoundConfigMap {
+    let data = [("garbage.acme-identities".to_owned(), garbage.to_owned())];
+    FoundConfigMap {
+        name: names::QUOTA_CONFIG_MAP,
+        program: names::BROKER_SERVICE_ACCOUNT,
+        map: Some(ConfigMap {
+            data: Some(data.into()),
+            ..ConfigMap::default()
+        }),
+        pods: Vec::new(),
     }
 }
 
 fn left(found: &Found) -> Vec<Leftover> {
     let files = [("rules.yaml".to_owned(), RULES.to_owned())].into();
     let rules = namesake_service::parse_rules(&files).unwrap();
-    leftovers(&rules, found, NOW.parse().unwrap())
+    leftovers(Some(&rules), found, NOW.parse().unwrap())
 }
 
 #[test]
 fn each_leftover_has_its_reason_and_the_command_that_removes_it() {
     let left = left(&found());
-    assert_eq!(left.len(), 5, "{left:#?}");
+    assert_eq!(left.len(), 6, "{left:#?}");
     golden::check_as("gc", "gc --dry-run", &answer(&left, &[]));
 }
 
@@ -69,14 +90,34 @@ fn what_belongs_to_somebody_or_is_young_or_not_seen_is_not_left_over() {
     found.identities.truncate(1);
     found.jobs.truncate(1);
     found.jobs[0].metadata.creation_timestamp = None;
-    found
-        .webhooks
+    found.config_maps[0]
+        .pods
         .push("namesake-webhook-7d9f-zzzzz".to_owned());
+    found.config_maps[1] = quota("none");
+    assert_eq!(found.reported_garbage(), Some(Vec::new()));
     assert_eq!(left(&found), []);
     let fine = answer(&[], &[]);
     assert_eq!(fine.status, ExitStatus::Fine);
     let half = answer(&[], &["not allowed to list Jobs".to_owned()]);
     assert_eq!(half.status, ExitStatus::Incomplete);
+}
+
+#[test]
+fn without_the_rules_what_does_not_depend_on_them_is_still_listed() {
+    let mut found = found();
+    let left = leftovers(None, &found, NOW.parse().unwrap());
+    let places: Vec<_> = left.iter().map(|one| one.place.as_str()).collect();
+    assert_eq!(
+        places,
+        [
+            "Google service account mf-lost-aaaaaaaaaaaaaa@acme-identities.iam.gserviceaccount.com",
+            "Job research/namesake-warm-x7k2p",
+            "ConfigMap namesake-system/namesake-unproven"
+        ]
+    );
+    // A report of an earlier release has no accounts.
+    found.config_maps[1].map = Some(ConfigMap::default());
+    assert_eq!(found.reported_garbage(), None);
 }
 
 #[test]

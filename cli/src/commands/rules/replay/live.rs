@@ -16,9 +16,9 @@ use crate::answer::failure::Failure;
 use crate::answer::text::plain;
 use crate::cluster::connect::Session;
 use crate::cluster::identities;
+use crate::cluster::objects::{each_page, has_ended};
+use crate::console::Progress;
 
-/// How many objects the API server sends at once.
-const PAGE: u32 = 500;
 /// Pods that have not ended.
 const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
@@ -49,6 +49,7 @@ pub(super) async fn read(
     let mut live = Live::default();
     let found = identities::list(session).await;
     live.identities = Some(live.seen(found)?.unwrap_or_default());
+    let mut progress = Progress::of("objects", None);
     let served = served(&session.client).await;
     let served = served.map_err(Failure::to("read which kinds the API server has"))?;
     for (kind, parent) in kinds::parents() {
@@ -56,11 +57,12 @@ pub(super) async fn read(
         let resource = served.get(kind.name).filter(|_| parent.creates.is_some());
         if let Some(resource) = resource {
             let of_kind = (kind, parent, resource);
-            let read = parents((session, stack), of_kind, replay, &mut live.parents).await;
+            let decided = (&mut *replay, &mut live.parents);
+            let read = parents((session, stack), of_kind, decided, &mut progress).await;
             live.seen(read)?;
         }
     }
-    let counted = pods(session).await;
+    let counted = pods(session, &mut progress).await;
     live.pods = live.seen(counted)?.unwrap_or_default();
     live.read_quotas(session).await;
     Ok(live)
@@ -99,8 +101,8 @@ impl Live {
 async fn parents(
     (session, stack): (&Session, &str),
     (kind, parent, resource): (&Kind, &ParentKind, &ApiResource),
-    replay: &mut Replay<'_>,
-    counts: &mut EditCount,
+    (replay, counts): (&mut Replay<'_>, &mut EditCount),
+    progress: &mut Progress,
 ) -> Result<(), Failure> {
     let client = session.client.clone();
     let api: Api<DynamicObject> = match &session.namespace {
@@ -111,7 +113,8 @@ async fn parents(
         Some(namespace) => format!("list {} in namespace {}", kind.plural, plain(namespace)),
         None => format!("list {} in all namespaces (-n names one)", kind.plural),
     };
-    each_page(&api, ListParams::default(), what, |object| {
+    let list = async |params: &ListParams| api.list(params).await;
+    let listed = each_page(list, ListParams::default(), progress, |object| {
         let Some((stamp, launcher)) = decided(parent, stack, &object) else {
             return;
         };
@@ -120,8 +123,8 @@ async fn parents(
         let json = with_templates(object).to_string();
         let place = (namespace.as_str(), launcher);
         counts.add(replay.add_object((user, &stamp.groups), place, json.as_bytes()));
-    })
-    .await
+    });
+    listed.await.map_err(Failure::to(what()))
 }
 
 /// The stamp of a parent whose next pods the rules decide, and the kind that counts. What a controller created belongs to the object
@@ -139,23 +142,6 @@ fn decided(parent: &ParentKind, stack: &str, object: &DynamicObject) -> Option<(
     is_ours.then_some((stamp, launcher))
 }
 
-/// Whether a Job, JobSet or Workflow has ended.
-fn has_ended(object: &Value) -> bool {
-    let conditions = object
-        .pointer("/status/conditions")
-        .and_then(Value::as_array);
-    let ends = |condition: &Value| {
-        let is = |key: &str, words: &[&str]| {
-            let text = condition[key].as_str().unwrap_or_default();
-            words.contains(&text)
-        };
-        is("type", &["Complete", "Completed", "Failed"]) && is("status", &["True"])
-    };
-    let phase = object.pointer("/status/phase").and_then(Value::as_str);
-    conditions.is_some_and(|all| all.iter().any(ends))
-        || phase.is_some_and(|phase| ["Succeeded", "Failed", "Error"].contains(&phase))
-}
-
 /// The object with its pod templates where a Workflow has them.
 fn with_templates(object: DynamicObject) -> Value {
     let mut data = object.data;
@@ -167,14 +153,19 @@ fn with_templates(object: DynamicObject) -> Value {
 }
 
 /// How many pods that have not ended use each service account.
-async fn pods(session: &Session) -> Result<BTreeMap<(String, String), usize>, Failure> {
+async fn pods(
+    session: &Session,
+    progress: &mut Progress,
+) -> Result<BTreeMap<(String, String), usize>, Failure> {
     let mut counted = BTreeMap::new();
     let what = || match &session.namespace {
         Some(namespace) => format!("list pods in namespace {}", plain(namespace)),
         None => "list pods in all namespaces (-n names one)".to_owned(),
     };
     let params = ListParams::default().fields(NOT_ENDED);
-    each_page(&session.objects::<Pod>(), params, what, |pod| {
+    let api = session.objects::<Pod>();
+    let list = async |params: &ListParams| api.list(params).await;
+    let listed = each_page(list, params, progress, |pod| {
         let account = pod
             .spec
             .as_ref()
@@ -184,28 +175,7 @@ async fn pods(session: &Session) -> Result<BTreeMap<(String, String), usize>, Fa
             account.unwrap_or_default(),
         );
         *counted.entry(place).or_default() += 1;
-    })
-    .await?;
+    });
+    listed.await.map_err(Failure::to(what()))?;
     Ok(counted)
-}
-
-/// Lists objects page by page.
-async fn each_page<K>(
-    api: &Api<K>,
-    params: ListParams,
-    what: impl Fn() -> String,
-    mut each: impl FnMut(K),
-) -> Result<(), Failure>
-where
-    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
-{
-    let mut params = params.limit(PAGE);
-    loop {
-        let page = api.list(&params).await.map_err(Failure::to(what()))?;
-        page.items.into_iter().for_each(&mut each);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(()),
-        }
-    }
 }

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::answer::golden;
 
@@ -86,36 +84,6 @@ fn lists_are_read_one_by_one_and_what_is_no_yaml_is_a_usage_error() {
         assert_eq!(failure.status(), ExitStatus::Usage, "{text:?}");
         assert!(!failure.to_string().contains(['\u{1b}', '\n']), "{failure}");
     }
-}
-
-#[test]
-fn a_namespace_that_is_not_opted_in_is_named() {
-    let namespace = |labels: &[(&str, &str)]| {
-        let labels = labels
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let mut namespace = Namespace::default();
-        namespace.metadata.labels = Some(labels.collect::<BTreeMap<_, _>>());
-        namespace
-    };
-    let reason =
-        |labels: &[(&str, &str)]| not_asked(Some(&namespace(labels)), "prod").unwrap_or_default();
-    let of = (names::OPT_IN_LABEL, "prod");
-    assert_eq!(reason(&[of]), "");
-    assert_eq!(reason(&[]), "the namespace is not opted in");
-    assert_eq!(
-        reason(&[(names::OPT_IN_LABEL, "dev")]),
-        "the namespace is of stack dev"
-    );
-    assert_eq!(
-        reason(&[of, (names::MODE_LABEL, "off")]),
-        "the namespace is switched off"
-    );
-    assert_eq!(
-        reason(&[of, (names::MODE_LABEL, "shadow")]),
-        "the namespace is in shadow mode"
-    );
-    assert!(not_asked(None, "prod").is_some());
 }
 
 #[test]

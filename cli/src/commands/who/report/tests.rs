@@ -87,8 +87,10 @@ fn lines(all: &[Value]) -> String {
 
 fn answered(kubernetes: &str, google: &str) -> Answer {
     let logs = Logs {
-        kubernetes: Some(kubernetes::read(kubernetes.as_bytes(), &alice(), since()).unwrap()),
-        google: Some(google::read(google.as_bytes(), &alice(), since()).unwrap()),
+        kubernetes: Some(
+            kubernetes::read(kubernetes.as_bytes(), |_| (), &alice(), since()).unwrap(),
+        ),
+        google: Some(google::read(google.as_bytes(), |_| (), &alice(), since()).unwrap()),
     };
     answer(&alice(), &logs, since())
 }
@@ -119,6 +121,8 @@ fn pods_and_what_their_account_did_are_joined() {
 #[test]
 fn dry_runs_refusals_other_accounts_and_earlier_pods_do_not_count() {
     let event = event(2, NAME);
+    let mut dry_run = event.clone();
+    dry_run["annotations"]["pods.namesake.dev/dry-run"] = json!("true");
     let none = [
         changed(
             &event,
@@ -126,14 +130,15 @@ fn dry_runs_refusals_other_accounts_and_earlier_pods_do_not_count() {
             json!("/api/v1/namespaces/research/pods?dryRun=All"),
         ),
         changed(&event, "/responseStatus/code", json!(403)),
+        dry_run,
         changed(&event, "/stage", json!("RequestReceived")),
         changed(&event, "/verb", json!("update")),
         changed(&event, "/objectRef/namespace", json!("other")),
         changed(&event, "/stageTimestamp", json!("2026-11-27T08:00:00Z")),
     ];
-    let read = kubernetes::read(lines(&none).as_bytes(), &alice(), since()).unwrap();
+    let read = kubernetes::read(lines(&none).as_bytes(), |_| (), &alice(), since()).unwrap();
     assert!(read.pods.is_empty(), "{:?}", read.pods);
-    assert_eq!((read.counts.entries, read.counts.broken), (6, 0));
+    assert_eq!((read.counts.entries, read.counts.broken), (7, 0));
 }
 
 #[test]

@@ -6,8 +6,8 @@ const OWNER: &str = "over-vprzd";
 
 fn pod(change: impl FnOnce(&mut Value)) -> String {
     let mut metadata = json!({
-        "name": "over-vprzd-say-1", "labels": {WORKFLOW_LABEL: OWNER, "workflows.argoproj.io/completed": "false"},
-        "annotations": {NODE_ID: node_id(OWNER, "over-vprzd.a"), NODE_NAME: "over-vprzd.a"},
+        "name": "over-vprzd-say-1", "labels": {ARGO_WORKFLOW_LABEL: OWNER, "workflows.argoproj.io/completed": "false"},
+        "annotations": {ARGO_NODE_ID_ANNOTATION: node_id(OWNER, "over-vprzd.a"), ARGO_NODE_NAME_ANNOTATION: "over-vprzd.a"},
         "ownerReferences": [{
             "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": OWNER, "uid": "u", "controller": true}],
     });
@@ -24,16 +24,19 @@ fn checked(metadata: &str, by_argo: bool) -> Result<Option<String>, String> {
 #[test]
 fn a_pod_that_argo_creates_names_its_own_workflow_and_one_node_of_it() {
     assert_eq!(checked(&pod(|_| ()), true), Ok(None));
-    let root = |m: &mut Value| m["annotations"] = json!({NODE_ID: OWNER, NODE_NAME: OWNER});
+    let root = |m: &mut Value| {
+        m["annotations"] =
+            json!({ARGO_NODE_ID_ANNOTATION: OWNER, ARGO_NODE_NAME_ANNOTATION: OWNER});
+    };
     assert_eq!(checked(&pod(root), true), Ok(None));
     let agent = |m: &mut Value| m["annotations"] = json!({});
     assert_eq!(checked(&pod(agent), true), Ok(None));
     for (key, value) in [
-        (NODE_ID, "bobs-run-123"),
-        (NODE_NAME, "bobs-run.deploy"),
-        (NODE_NAME, OWNER),
-        (NODE_ID, OWNER),
-        (NODE_ID, ""),
+        (ARGO_NODE_ID_ANNOTATION, "bobs-run-123"),
+        (ARGO_NODE_NAME_ANNOTATION, "bobs-run.deploy"),
+        (ARGO_NODE_NAME_ANNOTATION, OWNER),
+        (ARGO_NODE_ID_ANNOTATION, OWNER),
+        (ARGO_NODE_ID_ANNOTATION, ""),
         ("workflows.argoproj.io/kill-cmd-main", r#"["sh"]"#),
         ("workflows.argoproj.io/kill-cmd-", "[]"),
     ] {
@@ -41,7 +44,7 @@ fn a_pod_that_argo_creates_names_its_own_workflow_and_one_node_of_it() {
         let message = checked(&changed, true).unwrap_err();
         assert!(message.contains(key), "{message}");
     }
-    for key in [NODE_ID, NODE_NAME] {
+    for key in [ARGO_NODE_ID_ANNOTATION, ARGO_NODE_NAME_ANNOTATION] {
         let lacks = pod(|m| m["annotations"][key] = Value::Null);
         let lacks = lacks.replace(&format!("{key:?}:null"), r#""x":"y""#);
         assert!(checked(&lacks, true).is_err(), "{lacks}");
@@ -49,7 +52,7 @@ fn a_pod_that_argo_creates_names_its_own_workflow_and_one_node_of_it() {
         assert!(checked(&label, true).is_err(), "{label}");
     }
     for workflow in ["bobs-run", "", "over-vprz", "over-vprzd-1"] {
-        let changed = pod(|m| m["labels"][WORKFLOW_LABEL] = json!(workflow));
+        let changed = pod(|m| m["labels"][ARGO_WORKFLOW_LABEL] = json!(workflow));
         let message = checked(&changed, true).unwrap_err();
         assert!(message.contains(OWNER), "{message}");
     }
@@ -64,8 +67,9 @@ fn the_pods_of_a_workflow_that_is_named_like_anothers_node_are_its_own() {
     let hers = |label: &str, id: &str, node: &str| {
         pod(|m| {
             m["ownerReferences"][0]["name"] = json!(name);
-            m["labels"][WORKFLOW_LABEL] = json!(label);
-            m["annotations"] = json!({NODE_ID: id, NODE_NAME: node});
+            m["labels"][ARGO_WORKFLOW_LABEL] = json!(label);
+            m["annotations"] =
+                json!({ARGO_NODE_ID_ANNOTATION: id, ARGO_NODE_NAME_ANNOTATION: node});
         })
     };
     assert_eq!(checked(&hers(&name, &name, &name), true), Ok(None));
@@ -80,14 +84,20 @@ fn a_pod_that_collects_artifacts_belongs_to_the_workflow_of_its_task_and_is_not_
         pod(|m| {
             m["ownerReferences"][0]["kind"] = json!("WorkflowArtifactGCTask");
             m["ownerReferences"][0]["name"] = json!("agc-1-artgc-wfcomp-2166136261-0");
-            m["labels"][WORKFLOW_LABEL] = json!(label);
+            m["labels"][ARGO_WORKFLOW_LABEL] = json!(label);
             m["annotations"] = annotations;
         })
     };
     assert_eq!(checked(&task("agc-1", json!({})), true), Ok(None));
     assert!(checked(&task("bobs-run", json!({})), true).is_err());
     assert!(checked(&task("agc", json!({})), true).is_err());
-    assert!(checked(&task("agc-1", json!({NODE_ID: "bobs-run-123"})), true).is_err());
+    assert!(
+        checked(
+            &task("agc-1", json!({ARGO_NODE_ID_ANNOTATION: "bobs-run-123"})),
+            true
+        )
+        .is_err()
+    );
     assert_eq!(
         workflow_of_collector("a-artgc-wfcomp-1-0-artgc-wfdel-2-10"),
         Some("a-artgc-wfcomp-1-0")
@@ -117,7 +127,7 @@ fn the_label_of_any_other_pod_has_to_be_proven_and_it_is_not_a_node() {
     let of_nothing = pod(|m| *m = json!({"generateName": "p-"}));
     assert_eq!(checked(&of_nothing, false), Ok(None));
     assert!(checked(&pod(|_| ()), false).is_err());
-    for key in [NODE_ID, NODE_NAME] {
+    for key in [ARGO_NODE_ID_ANNOTATION, ARGO_NODE_NAME_ANNOTATION] {
         for map in ["labels", "annotations"] {
             let one = pod(|m| *m = json!({"generateName": "p-", map: {key: "x"}}));
             assert!(checked(&one, false).unwrap_err().contains(key));

@@ -14,8 +14,8 @@ fn pod() -> RunningPod {
 
 fn known(user: &str) -> KnownIdentity {
     KnownIdentity {
-        user: user.to_owned(),
-        class: "research".to_owned(),
+        user: user.into(),
+        class: "research".into(),
         service_account_uid: None,
         ready: true,
         stalled: None,

@@ -29,7 +29,7 @@ fn info(change: impl FnOnce(&mut Value)) -> String {
 
 fn object(change: impl FnOnce(&mut Value)) -> String {
     let mut object = json!({
-        "name": "flow-1-7", "labels": {WORKFLOW_LABEL: "flow-1"},
+        "name": "flow-1-7", "labels": {ARGO_WORKFLOW_LABEL: "flow-1"},
         "annotations": {RESULT_POD_ANNOTATION: "u1"},
         "ownerReferences": [
             {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "flow-1", "uid": "w1"}],
@@ -108,7 +108,7 @@ fn only_the_steps_own_pod_may_write_its_result() {
 fn a_step_may_not_write_the_result_of_another_step_or_workflow() {
     for other in [
         object(|o| o["name"] = json!("flow-1-8")),
-        object(|o| o["labels"][WORKFLOW_LABEL] = json!("flow-2")),
+        object(|o| o["labels"][ARGO_WORKFLOW_LABEL] = json!("flow-2")),
         object(|o| o["labels"] = Value::Null),
         object(|o| o["ownerReferences"] = json!([])),
         object(|o| o["ownerReferences"][0]["uid"] = json!("u2")),

@@ -1,12 +1,14 @@
 //! `offboard` and `return`: what an edit of the rules would do to a user's identities, and that edit as a patch. Neither writes.
 
 mod edit;
+mod receipt;
+mod remains;
 
 use clap::Args as Flags;
 use k8s_openapi::api::core::v1::ConfigMap;
 use namesake_api::{Identity, Phase, names};
 use namesake_core::{Rules, UserStatus};
-use namesake_service::{RulesFiles, parse_rules, rules_files};
+use namesake_service::{RulesFiles, parse_and_test_rules, parse_rules, rules_files};
 use serde_json::json;
 use similar::TextDiff;
 
@@ -16,13 +18,14 @@ use crate::answer::text::{plain, quoted, table};
 use crate::answer::{Answer, Case};
 use crate::cluster::connect::Session;
 use crate::cluster::identities;
+use remains::Remains;
 
 /// Options of `offboard`.
 #[derive(Clone, Debug, Flags)]
 pub struct Offboard {
     /// The user, as the rules name users, such as bob@acme.com
     pub user: String,
-    /// Instead, print what is left of the user; exit code 1 while there is something
+    /// Instead, print what is gone of the user and what is left; exit code 1 while there is something
     #[arg(long)]
     pub receipt: bool,
 }
@@ -80,7 +83,7 @@ impl Direction {
 pub(crate) async fn run(session: &Session, options: &Offboard) -> Result<Answer, Failure> {
     if options.receipt {
         let mine = of_user(session, &options.user).await?;
-        return Ok(receipt(&options.user, &mine));
+        return Ok(receipt::answer(&options.user, &mine));
     }
     change(session, &options.user, Direction::Offboard).await
 }
@@ -91,15 +94,28 @@ pub(crate) async fn run_return(session: &Session, options: &Return) -> Result<An
 
 async fn change(session: &Session, user: &str, direction: Direction) -> Result<Answer, Failure> {
     let name = names::RULES_CONFIG_MAP;
-    let map = session.at_home::<ConfigMap>().get(name).await;
-    let map = map.map_err(Failure::to(format!(
-        "read ConfigMap {}/{name}",
-        session.home
-    )))?;
+    let what = format!("read ConfigMap {}/{name}", session.home);
+    let map = session.at_home::<ConfigMap>().get_opt(name).await;
+    let map = map.map_err(Failure::to(what.clone()))?;
+    let map = map.ok_or_else(|| Failure::Refused {
+        what,
+        why: "there are no rules".to_owned(),
+    })?;
     let files = rules_files(map.data.as_ref());
     let edited = edited(&files, user, direction)?;
     let mine = of_user(session, user).await?;
-    Ok(plan(&session.home, user, direction, &mine, &files, &edited))
+    let remains = match direction {
+        Direction::Offboard => remains::of_user(session, user, &mine).await?,
+        Direction::Return => Remains::default(),
+    };
+    let rules = (&files, &edited);
+    Ok(plan(
+        &session.home,
+        user,
+        direction,
+        (&mine, &remains),
+        rules,
+    ))
 }
 
 async fn of_user(session: &Session, user: &str) -> Result<Vec<Identity>, Failure> {
@@ -129,12 +145,15 @@ fn edited(files: &RulesFiles, user: &str, direction: Direction) -> Result<Edited
     let new = new.ok_or_else(by_hand)?;
     let mut all = files.clone();
     all.insert(file.to_owned(), new.clone());
-    match parse_rules(&all) {
+    match parse_and_test_rules(&all) {
         Ok(rules) if rules.user_status(user) == direction.wanted() => {
             Ok(Some((file.to_owned(), new)))
         }
         Ok(_) => Err(by_hand()),
-        Err(errors) => Err(Failure::Usage(plain(&errors.problems[0].to_string()))),
+        Err(rejection) => Err(Failure::Usage(format!(
+            "the edited rules would be refused: {}",
+            plain(&rejection.problems()[0].to_string())
+        ))),
     }
 }
 
@@ -142,7 +161,10 @@ fn parse(files: &RulesFiles) -> Result<Rules, Failure> {
     let rules = parse_rules(files);
     rules.map_err(|errors| {
         let first = plain(&errors.problems[0].to_string());
-        Failure::Usage(format!("the rules in the cluster are not valid, correct them first (kubectl namesake lint): {first}"))
+        Failure::Refused {
+            what: "edit the rules in the cluster".to_owned(),
+            why: format!("they are not valid, correct them first (kubectl namesake lint): {first}"),
+        }
     })
 }
 
@@ -157,9 +179,8 @@ fn plan(
     home: &str,
     user: &str,
     direction: Direction,
-    mine: &[Identity],
-    files: &RulesFiles,
-    edited: &Edited,
+    (mine, remains): (&[Identity], &Remains),
+    (files, edited): (&RulesFiles, &Edited),
 ) -> Answer {
     let rows: Vec<_> = mine
         .iter()
@@ -178,12 +199,7 @@ fn plan(
         [] => format!("{} has no identity.\n", plain(user)),
         _ => table(["NAMESPACE", "IDENTITY", "PHASE", "THEN"], &rows),
     };
-    let left = mine
-        .iter()
-        .flat_map(|one| one.status.iter().flat_map(|status| &status.left));
-    for workload in left {
-        text += &format!("still there: {}\n", plain(workload));
-    }
+    text += &still_there(remains);
     let command = direction.command();
     let patch = edited
         .as_ref()
@@ -213,96 +229,53 @@ fn plan(
             .as_ref()
             .map(|patch| format!("{patch}\n"))
             .unwrap_or_default(),
-        json: json!({"user": user, "identities": json, "patch": patch}),
-        cases: Vec::new(),
-        status: ExitStatus::Fine,
+        json: json!({
+            "user": user, "identities": json, "stillThere": remains.objects, "notSeen": remains.unseen, "patch": patch,
+        }),
+        cases: cases(&rows, edited.is_some(), &remains.unseen),
+        status: ExitStatus::of(false, remains.unseen.is_empty()),
     }
+}
+
+/// What the user still has running or scheduled, and what could not be seen.
+fn still_there(remains: &Remains) -> String {
+    let mut text = String::new();
+    for object in &remains.objects {
+        text += &format!("still there: {}\n", plain(object));
+    }
+    if !remains.objects.is_empty() {
+        text += "Their new pods will be refused: delete these objects, or assign them to somebody else (kubectl namesake adopt).\n";
+    }
+    for unseen in &remains.unseen {
+        text += &format!("NOT SEEN {}\n", plain(unseen));
+    }
+    text
+}
+
+/// A plan finds nothing: its cases are what it is about.
+fn cases(rows: &[[String; 4]], edits_rules: bool, unseen: &[String]) -> Vec<Case> {
+    let case = |name: String| Case {
+        name,
+        found: Vec::new(),
+        skipped: None,
+    };
+    let identities = rows.iter();
+    let identities =
+        identities.map(|[namespace, name, _, then]| case(format!("{namespace}/{name} {then}")));
+    let rules = case(match edits_rules {
+        true => "the rules can be edited".to_owned(),
+        false => "the rules say so already".to_owned(),
+    });
+    let unseen = unseen.iter().map(|why| Case {
+        skipped: Some(why.clone()),
+        ..case("seen".to_owned())
+    });
+    identities.chain([rules]).chain(unseen).collect()
 }
 
 fn place(identity: &Identity) -> [String; 2] {
     let metadata = &identity.metadata;
     [metadata.namespace.clone(), metadata.name.clone()].map(Option::unwrap_or_default)
-}
-
-/// What is left of an identity in the cluster and at Google, as its status records it.
-fn left(identity: &Identity) -> Vec<String> {
-    let mut left = Vec::new();
-    let status = identity.status.clone().unwrap_or_default();
-    let phase = identity.phase();
-    if phase != Phase::Gone {
-        left.push(format!("phase {phase}"));
-    }
-    left.extend(
-        status
-            .bindings
-            .iter()
-            .map(|one| format!("binding on {}", one.google_service_account)),
-    );
-    left.extend(
-        status
-            .grants
-            .iter()
-            .map(|one| format!("grant {}", one.grant.role)),
-    );
-    left.extend(
-        status
-            .service_account_uid
-            .iter()
-            .map(|_| "Kubernetes service account".to_owned()),
-    );
-    left.extend(status.left);
-    left
-}
-
-fn receipt(user: &str, mine: &[Identity]) -> Answer {
-    let rows: Vec<_> = mine
-        .iter()
-        .map(|one| {
-            let ([namespace, name], left) = (place(one), left(one));
-            let left = if left.is_empty() {
-                "nothing".to_owned()
-            } else {
-                left.join(", ")
-            };
-            [namespace, name, left]
-        })
-        .collect();
-    let remains = mine.iter().any(|one| !left(one).is_empty());
-    let mut text = match rows.as_slice() {
-        [] => format!("{} has no identity.\n", plain(user)),
-        _ => table(
-            ["NAMESPACE", "IDENTITY", "LEFT IN THE CLUSTER AND AT GOOGLE"],
-            &rows,
-        ),
-    };
-    if !remains && !mine.is_empty() {
-        text += &format!(
-            "\nAll of {} is gone. The names stay reserved. Google keeps deleted accounts for 30 days.\n",
-            plain(user)
-        );
-    }
-    let cases = rows.iter().map(|[namespace, name, left]| Case {
-        name: format!("{namespace}/{name}"),
-        found: (left != "nothing")
-            .then(|| left.clone())
-            .into_iter()
-            .collect(),
-        skipped: None,
-    });
-    let json: Vec<_> = rows
-        .iter()
-        .map(|[namespace, name, left]| json!({"namespace": namespace, "name": name, "left": left}))
-        .collect();
-    Answer {
-        text,
-        short: rows
-            .iter()
-            .map(|row| plain(&row.join(" ")) + "\n")
-            .collect(),
-        json: json!({"user": user, "identities": json}),
-        cases: cases.collect(),
-        status: ExitStatus::of(remains, true),
-    }
 }
 
 #[cfg(test)]
