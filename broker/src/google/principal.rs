@@ -29,7 +29,7 @@ pub fn exchange_audience(cluster: &str) -> String {
 }
 
 /// The member that lets the KSA act as its GSA: by name, as Google documents it. A policy of the API server keeps others from
-/// creating the KSA again, and one that was created again is proven before pods may use it.
+/// creating the KSA again, and one that was created again is verified before pods may use it.
 #[must_use]
 pub fn member_by_name(identity: &Identity) -> String {
     let (namespace, name) = namespace_and_name(identity);

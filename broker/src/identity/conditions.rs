@@ -68,7 +68,7 @@ fn update_stalled(
     }
 }
 
-/// Records that the KSA exists with this UID. If it had another UID, nothing that was proven of the old one counts any more.
+/// Records that the KSA exists with this UID. If it had another UID, no verification of the old one counts any more.
 pub fn record_service_account(
     identity: &Identity,
     status: &mut IdentityStatus,
@@ -84,7 +84,7 @@ pub fn record_service_account(
     )];
     if before.is_some() && !is_same {
         let why =
-            "the service account was created again: it is proven again before pods may use it";
+            "the service account was created again: it is verified again before pods may use it";
         findings.push(Finding::fails(VERIFIED, Reason::Recreated, why));
         if identity.spec.mode == Mode::Direct {
             findings.push(Finding::fails(BINDING_READY, Reason::Recreated, why));

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_that_is_removed_says_how_far_that_is_and_has_to_be_proven_again() {
+    fn an_identity_that_is_removed_says_how_far_that_is_and_has_to_be_verified_again() {
         let reasons = |goal, changes: &[Change]| -> Vec<&str> {
             let findings = progress(goal, changes);
             assert!(findings.iter().all(|f| f.status == Status::False));

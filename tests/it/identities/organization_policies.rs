@@ -97,7 +97,7 @@ const DENIED: Case = Case {
     path: "/iam/testPermissions",
     reason: "DeadlineExceeded",
     says: &[
-        "not proven within",
+        "not verified within",
         "a deny policy or a principal access boundary may forbid it",
         "gcloud iam policies list --kind=denypolicies",
         "gcloud policy-intelligence troubleshoot-policy iam RESOURCE --principal-email=mf-",

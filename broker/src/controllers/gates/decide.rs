@@ -118,10 +118,10 @@ pub fn decide(pod: &GatedPod, identity: Option<&Identity>, account_uid: Option<&
         return wait(reason, message);
     }
     match (account_uid, identity.service_account_uid()) {
-        (Some(existing), Some(proven)) if existing == proven => Verdict::Open,
+        (Some(existing), Some(verified)) if existing == verified => Verdict::Open,
         _ => {
             let message = format!(
-                "service account {account} is not the one that was proven: it is proven again"
+                "service account {account} is not the one that was verified: it is verified again"
             );
             wait(Reason::Recreated, message)
         }
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gate_opens_only_for_a_ready_identity_with_its_proven_account() {
+    fn the_gate_opens_only_for_a_ready_identity_with_its_verified_account() {
         assert_eq!(decide(&pod(), Some(&ready()), Some("u-1")), Verdict::Open);
         assert_eq!(
             reason(&decide(&pod(), Some(&ready()), Some("u-2"))),

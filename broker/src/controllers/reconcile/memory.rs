@@ -45,7 +45,7 @@ pub(crate) struct Memory {
     done: Vec<Change>,
     /// The KSA's token from which consecutive verifications start.
     pub(crate) token: Option<CachedToken>,
-    /// Something was repaired, or refused, and not proven since.
+    /// Something was repaired, or refused, and not verified since.
     needs_verification: bool,
     /// Steps whose outcome is not in the status yet.
     pub(crate) pending: PendingStatus,
@@ -187,7 +187,7 @@ impl Memory {
         times(&self.done, &Change::Verify) + 1 >= VERIFICATIONS
     }
 
-    /// Whether Google has refused a working identity often enough to be believed. From then on it has to be proven again.
+    /// Whether Google has refused a working identity often enough to be believed. From then on it has to be verified again.
     pub(crate) fn believes_refusal(&mut self) -> bool {
         let believed = self.failures >= REFUSALS_BELIEVED;
         self.needs_verification |= believed;

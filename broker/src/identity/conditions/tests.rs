@@ -103,7 +103,7 @@ fn the_same_findings_again_change_nothing() {
 }
 
 #[test]
-fn another_ksa_of_the_same_name_has_to_be_proven() {
+fn another_ksa_of_the_same_name_has_to_be_verified() {
     let identity = crate::fixtures::identity();
     let mut status = IdentityStatus::default();
     assert!(record_service_account(&identity, &mut status, "u-1", now()));

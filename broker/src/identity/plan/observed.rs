@@ -26,7 +26,7 @@ pub struct Observed {
     pub visible: bool,
     /// Whether the binding and all grants were written.
     pub written: bool,
-    /// Whether it was proven to work.
+    /// Whether it was verified.
     pub verified: bool,
     /// Whether a drift check is under way, which finds out these three again.
     pub checking: bool,

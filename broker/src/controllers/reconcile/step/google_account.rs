@@ -195,9 +195,9 @@ fn found(repaired: bool, account: ServiceAccount) -> StepOutcome {
     }
 }
 
-/// The outcome of a write. What was restored has to be proven again.
+/// The outcome of a write. What was restored has to be verified again.
 pub(super) fn written(repaired: bool) -> StepOutcome {
-    let why = "something at Google was missing and has been restored: the identity is proven again";
+    let why = "something at Google was missing and has been restored: the identity is verified again";
     let finding = repaired.then(|| Finding::fails(VERIFIED, Reason::Propagating, why));
     StepOutcome {
         repaired,

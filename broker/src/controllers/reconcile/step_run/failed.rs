@@ -140,7 +140,7 @@ fn with_deadline(
     StepFailure {
         reason: Reason::DeadlineExceeded,
         message: format!(
-            "not proven within {limit}, which is longer than Google needs: {why}{hint}"
+            "not verified within {limit}, which is longer than Google needs: {why}{hint}"
         ),
         retry: Retry::Slowly,
         ..failure

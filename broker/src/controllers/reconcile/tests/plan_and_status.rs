@@ -170,7 +170,7 @@ fn a_drift_check_ends_with_one_verification() {
 }
 
 #[test]
-fn an_identity_that_google_refuses_several_times_has_to_be_proven_again() {
+fn an_identity_that_google_refuses_several_times_has_to_be_verified_again() {
     let mut progress = Progress::new();
     progress.finish();
     progress.memory.start_check();
@@ -194,7 +194,7 @@ fn an_identity_that_google_refuses_several_times_has_to_be_proven_again() {
 }
 
 #[test]
-fn what_a_drift_check_repairs_is_proven_before_pods_may_run() {
+fn what_a_drift_check_repairs_is_verified_before_pods_may_run() {
     let mut progress = Progress::new();
     progress.finish();
     progress.memory.start_check();
@@ -213,7 +213,7 @@ fn what_a_drift_check_repairs_is_proven_before_pods_may_run() {
 }
 
 #[test]
-fn a_changed_spec_is_applied_and_proven() {
+fn a_changed_spec_is_applied_and_verified() {
     let mut progress = Progress::new();
     progress.finish();
     progress.identity.metadata.generation = Some(2);

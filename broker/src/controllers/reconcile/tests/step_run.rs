@@ -145,7 +145,7 @@ async fn a_ksa_that_the_api_created_is_observed_and_recorded_with_the_next_step(
     );
     assert_eq!(*writes.lock().unwrap(), 0);
     assert_eq!(observe(&identity, true).await, drifted);
-    // Another KSA than the recorded one: everything is proven again.
+    // Another KSA than the recorded one: everything is verified again.
     let mut other = identity.clone();
     other.status.get_or_insert_default().service_account_uid = Some("u-1".into());
     assert_eq!(observe(&other, false).await, drifted);
