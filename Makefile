@@ -72,7 +72,7 @@ IMAGE_VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
 IMAGE_PROGRAMS := webhook/namesake-webhook broker/namesake-broker gateway/namesake-gateway cli/kubectl-namesake
 
 .PHONY: images
-images: rust go target/cyclonedx/bin/cargo-cyclonedx target/oci/oras ## Build the images webhook, broker, gateway and cli, each with its SBOM, as OCI layouts in target/images; kubectl namesake for krew in target/archives
+images: rust go target/cyclonedx/bin/cargo-cyclonedx target/oci/oras ## Build the images webhook, broker, gateway and cli, each with its SBOM, and the Helm chart as OCI layouts in target/images; the chart, and kubectl namesake for krew, in target/archives
 	RUSTFLAGS="$(IMAGE_FLAGS)" cargo build --release --locked --target $(IMAGE_TARGET) --bins \
 	  -p namesake-webhook -p namesake-broker -p namesake-gateway -p namesake-cli -p namesake-images
 	export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct); \
@@ -82,15 +82,16 @@ images: rust go target/cyclonedx/bin/cargo-cyclonedx target/oci/oras ## Build th
 	  sed 's|file://$(CURDIR)|file://.|g' "$${program}_bin.cdx.json" > "target/sbom/$${program##*/}.cdx.json"; \
 	done; \
 	rm -f */*_bin.cdx.json; \
-	$(TARGET)/$(IMAGE_TARGET)/release/namesake-images --programs $(TARGET)/$(IMAGE_TARGET)/release --sboms target/sbom --out target/images --archives target/archives --license LICENSE \
+	$(TARGET)/$(IMAGE_TARGET)/release/namesake-images --programs $(TARGET)/$(IMAGE_TARGET)/release --sboms target/sbom --out target/images --archives target/archives --chart charts/namesake --license LICENSE \
 	  --revision "$$(git rev-parse HEAD)" --created "$$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)"
 
 .PHONY: push
-push: target/oci/oras ## Push the images of `make images` and their SBOMs: REGISTRY=us-central1-docker.pkg.dev/acme/namesake TAG=0.1.0
+push: target/oci/oras ## Push the images of `make images` with their SBOMs, and the Helm chart as charts/namesake: REGISTRY=us-central1-docker.pkg.dev/acme/namesake TAG=0.1.0
 	@[ -n "$(REGISTRY)" ] || { echo "REGISTRY is not set: make push REGISTRY=us-central1-docker.pkg.dev/PROJECT/REPOSITORY" >&2; exit 1; }
 	for image in webhook broker gateway cli; do \
 	  target/oci/oras copy --recursive --from-oci-layout "target/images/$$image:$(IMAGE_VERSION)" "$(REGISTRY)/$$image:$(or $(TAG),$(IMAGE_VERSION))"; \
 	done
+	target/oci/oras copy --from-oci-layout "target/images/chart:$(IMAGE_VERSION)" "$(REGISTRY)/charts/namesake:$(IMAGE_VERSION)"
 
 .PHONY: test-images
 test-images: images target/oci/crane target/oci/krew tools control-plane ## Push the images to a registry on loopback, pull them again, and run their programs; install the plugin with krew

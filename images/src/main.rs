@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use namesake_images::{
+    chart::{self, Chart},
     image::{Contents, MAX_BYTES, write},
     plugin::{self, ARCHIVE, Plugin},
     program,
@@ -22,8 +23,8 @@ const IMAGES: [(&str, &str); 4] = [
     ("cli", plugin::PROGRAM),
 ];
 
-/// Writes each image, with its SBOM, as an OCI image layout, and the archive of kubectl namesake with its manifest for krew, and
-/// prints a table. `make images` runs it.
+/// Writes each image, with its SBOM, and the Helm chart as OCI image layouts, and the archives of the chart and of kubectl namesake
+/// (with its manifest for krew), and prints a table. `make images` runs it.
 #[derive(Debug, Parser)]
 #[command(name = "namesake-images", version)]
 struct Cli {
@@ -33,12 +34,15 @@ struct Cli {
     /// The folder of the SBOMs: PROGRAM.cdx.json.
     #[arg(long)]
     sboms: PathBuf,
-    /// The folder of the layouts: webhook, broker, gateway and cli.
+    /// The folder of the layouts: webhook, broker, gateway, cli and chart.
     #[arg(long)]
     out: PathBuf,
-    /// The folder of the archive of kubectl namesake.
+    /// The folder of the archives of kubectl namesake and of the chart.
     #[arg(long)]
     archives: PathBuf,
+    /// The folder of the Helm chart.
+    #[arg(long)]
+    chart: PathBuf,
     /// The license, for the archive.
     #[arg(long)]
     license: PathBuf,
@@ -90,6 +94,13 @@ fn main() -> Result<()> {
     };
     let digest = plugin::write(&plugin, &cli.archives)?;
     writeln!(out, "{ARCHIVE}: {digest}")?;
+    let chart = Chart {
+        folder: &cli.chart,
+        version: env!("CARGO_PKG_VERSION"),
+        created: (cli.seconds, &cli.created),
+    };
+    let digest = chart::write(&chart, &cli.out.join("chart"), &cli.archives)?;
+    writeln!(out, "{}-{}.tgz: {digest}", chart::NAME, chart.version)?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::{fs, io::Read, path::Path};
 
 use flate2::read::GzDecoder;
 use namesake_images::{
+    chart::{self, Chart},
     image::{Contents, SBOM_TYPE, USER, Written, write},
     layout::digest,
     plugin::{self, ARCHIVE, MANIFEST, PROGRAM, Plugin},
@@ -133,4 +134,36 @@ fn the_archive_of_the_plugin_is_the_one_that_its_manifest_names() {
         .unwrap()
         .map(|entry| entry.unwrap().path().unwrap().display().to_string());
     assert_eq!(names.collect::<Vec<_>>(), ["LICENSE", PROGRAM]);
+}
+
+#[test]
+fn the_chart_is_packed_with_all_of_its_files_and_only_in_its_own_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/namesake"));
+    let chart = Chart {
+        folder: source,
+        version: env!("CARGO_PKG_VERSION"),
+        created: (1_700_000_000, "2023-11-14T22:13:20Z"),
+    };
+    let written = |name: &str| {
+        let folder = folder.path().join(name);
+        let written = chart::write(&chart, &folder.join("chart"), &folder).unwrap();
+        let archive = fs::read(folder.join(format!("namesake-{}.tgz", chart.version))).unwrap();
+        assert_eq!(written, digest(&archive));
+        (archive, fs::read(folder.join("chart/index.json")).unwrap())
+    };
+    let (archive, _) = written("one");
+    assert!(written("one") == written("other"), "not the same twice");
+    let mut tar = tar::Archive::new(GzDecoder::new(archive.as_slice()));
+    let names = tar.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string());
+    let names: Vec<_> = names.collect();
+    for name in ["Chart.yaml", "values.yaml", "values.schema.json", "templates/generated/stack.yaml"] {
+        assert!(names.contains(&format!("namesake/{name}")), "{names:?}");
+    }
+    let older = Chart {
+        version: "0.0.1",
+        ..chart
+    };
+    let refused = chart::write(&older, &folder.path().join("chart"), folder.path()).unwrap_err();
+    assert!(refused.to_string().contains("version is"), "{refused}");
 }

@@ -1,7 +1,8 @@
-//! The images of `make images`, pushed to a registry, pulled again, and run from what is in them and nothing else; and the plugin,
-//! installed by krew.
+//! The images of `make images`, pushed to a registry, pulled again, and run from what is in them and nothing else; the chart, read
+//! from there by Helm; and the plugin, installed by krew.
 //! `make test-images` runs this.
 
+mod chart;
 mod cluster;
 mod contents;
 mod dns;

@@ -74,6 +74,11 @@ impl Registry {
         format!("{}/{image}:{VERSION}", self.repositories)
     }
 
+    /// The name of the Helm chart, as Helm takes it.
+    pub(crate) fn chart(&self) -> String {
+        format!("oci://{}/charts/namesake", self.repositories)
+    }
+
     /// Pulls an image, and what refers to it, as a layout.
     pub(crate) fn pull(&self, image: &str, folder: &Path) -> Result<()> {
         let to = format!("{}:{VERSION}", folder.display());

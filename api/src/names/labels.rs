@@ -71,8 +71,16 @@ pub const ARGO_NODE_NAME_ANNOTATION: &str = "workflows.argoproj.io/node-name";
 pub const ARGO_KILL_COMMAND_PREFIX: &str = "workflows.argoproj.io/kill-cmd-";
 /// Label of our objects with the name of the stack.
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+/// Label of our objects, with the value [`PART_OF_VALUE`].
+pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
+/// The value of [`PART_OF_LABEL`].
+pub const PART_OF_VALUE: &str = "namesake";
+/// Label of our objects with the version of Namesake that they come from.
+pub const VERSION_LABEL: &str = "app.kubernetes.io/version";
 /// Helm's annotation on what it installed: the name of the release.
 pub const HELM_RELEASE_ANNOTATION: &str = "meta.helm.sh/release-name";
+/// Helm's annotation on what it installed: the namespace of the release.
+pub const HELM_NAMESPACE_ANNOTATION: &str = "meta.helm.sh/release-namespace";
 /// Annotation on the accepted rules: 12 hex digits of their revision.
 pub const RULES_REVISION_ANNOTATION: &str = "namesake.dev/rules-revision";
 /// Annotation on the ConfigMap [`super::QUOTA_CONFIG_MAP`]: when the broker wrote it, in RFC 3339.

@@ -3,6 +3,8 @@
 /// Namespace of webhook and broker; default of [`super::ENV_NAMESPACE`]. Another stack of the same cluster has its namespace
 /// `namesake-system-STACK`.
 pub const SYSTEM_NAMESPACE: &str = "namesake-system";
+/// Name of the CustomResourceDefinition of Identities.
+pub const IDENTITY_DEFINITION: &str = "identities.namesake.dev";
 /// Regular expression of the namespaces of all stacks, the same as [`is_system_namespace`], for policies in the API server.
 pub const SYSTEM_NAMESPACE_PATTERN: &str = "^namesake-system(-[-a-z0-9]+)?$";
 /// ConfigMap with the rules: every key that ends in `.yaml` is a file of rules.

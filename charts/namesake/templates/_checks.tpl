@@ -18,10 +18,25 @@
 {{- end -}}
 {{- $webhook := lookup "apps/v1" "Deployment" $namespace "namesake-webhook" -}}
 {{- include "namesake.refuseOlder" (dict "root" . "installed" $webhook "place" (printf "Deployment %s/namesake-webhook" $namespace)) -}}
-{{- if .Values.sharedObjects -}}
+{{- include "namesake.refuseOtherStack" (dict "root" . "webhook" $webhook) -}}
 {{- $definition := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "identities.namesake.dev" -}}
+{{- if .Values.sharedObjects -}}
 {{- include "namesake.refuseOlder" (dict "root" . "installed" $definition "place" "CustomResourceDefinition identities.namesake.dev") -}}
 {{- if $definition }}{{ include "namesake.refuseForeign" (dict "root" . "metadata" $definition.metadata) }}{{ end -}}
+{{- else if $definition -}}
+{{- $release := dig "annotations" "meta.helm.sh/release-name" "" $definition.metadata -}}
+{{- $home := dig "annotations" "meta.helm.sh/release-namespace" "" $definition.metadata -}}
+{{- if and (eq $release .Release.Name) (eq $home .Release.Namespace) -}}
+{{- fail "sharedObjects was true for this release. With false, Helm would delete the policies and roles that all stacks need: leave it true, and uninstall this release last" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Refuses another stack in the place of the installed one: its opted-in namespaces would no longer be checked. */ -}}
+{{- define "namesake.refuseOtherStack" -}}
+{{- $installed := dig "metadata" "labels" "app.kubernetes.io/instance" "" .webhook -}}
+{{- if and $installed (ne $installed .root.Values.stack) -}}
+{{- fail (printf "stack %s is installed in namespace %s, and namespaces are opted in to it: with stack=%s their pods would no longer be checked. Set stack=%[1]s, or first uninstall that stack (kubectl namesake uninstall --system-namespace=%[2]s)" $installed .root.Release.Namespace .root.Values.stack) -}}
 {{- end -}}
 {{- end }}
 

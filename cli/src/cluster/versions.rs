@@ -28,6 +28,12 @@ pub(crate) fn difference(version: &str) -> Option<String> {
     Some(format!("{how} this kubectl-namesake {OWN}"))
 }
 
+/// Whether a version is newer than this program's. One that is not a version is not.
+pub(crate) fn is_newer(version: &str) -> bool {
+    let both = Version::parse(version).ok().zip(Version::parse(OWN).ok());
+    both.is_some_and(|(theirs, own)| theirs > own)
+}
+
 /// What a replica says about itself in these annotations of its program's ConfigMap.
 pub(crate) fn status_of(
     pod: &str,

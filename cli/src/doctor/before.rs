@@ -1,18 +1,18 @@
 //! `doctor --pre`: whether the manifests can be applied.
 
+mod installed;
+
 use futures::future::{join, join_all};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::PostParams;
-use kube::{Api, Client, Resource as _, ResourceExt as _};
-use namesake_api::{Identity, names};
+use kube::{Api, Client};
 
+use self::installed::Installed;
 use super::checks::{Check, Checked, Finding, Outcome};
 use super::judge::{api_server, unseen};
 use crate::answer::failure::Failure;
-use crate::check::{Read, unreadable};
 use crate::cluster::connect::Session;
 
 /// A kind: group, name, and name in URLs.
@@ -69,8 +69,6 @@ const APIEXTENSIONS: &str = "apiextensions.k8s.io";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 const POLICIES: &str = "validatingadmissionpolicies";
-/// The CustomResourceDefinition.
-const DEFINITION: &str = "identities.namesake.dev";
 
 /// What is known before the install.
 pub(super) struct Before {
@@ -80,8 +78,7 @@ pub(super) struct Before {
     has_policies: bool,
     /// Verb and resource of what the caller is not allowed to do.
     missing: Vec<(&'static str, &'static str)>,
-    /// The CustomResourceDefinition, if it exists.
-    definition: Read<Option<CustomResourceDefinition>>,
+    installed: Installed,
 }
 
 /// Asks the API server. Creates reviews, which nothing stores.
@@ -89,7 +86,7 @@ pub(super) async fn read(session: &Session) -> Result<Before, Failure> {
     let client = &session.client;
     let version = client.apiserver_version().await;
     let version = version.map_err(Failure::to("read the version of the API server"))?;
-    let (has_policies, definition) = join(has_policies(client), definition(client)).await;
+    let (has_policies, installed) = join(has_policies(client), Installed::read(session)).await;
     let wanted = VERBS
         .iter()
         .flat_map(|verb| created().map(move |(group, _, resource)| (*verb, group, resource)));
@@ -105,7 +102,7 @@ pub(super) async fn read(session: &Session) -> Result<Before, Failure> {
         version: version.git_version,
         has_policies: has_policies?,
         missing,
-        definition,
+        installed,
     })
 }
 
@@ -115,12 +112,6 @@ async fn has_policies(client: &Client) -> Result<bool, Failure> {
         .await;
     let served = served.map_err(Failure::to("read which kinds the API server has"))?;
     Ok(served.resources.iter().any(|one| one.name == POLICIES))
-}
-
-async fn definition(client: &Client) -> Read<Option<CustomResourceDefinition>> {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let found = api.get_opt(DEFINITION).await;
-    found.map_err(unreadable("whether the kind Identity exists already"))
 }
 
 /// Verb and resource, if the caller may not do it in the stack's namespace, or in the cluster if the resource is in none.
@@ -198,35 +189,10 @@ fn may_install(before: &Before) -> Outcome {
         );
         findings.push(finding("cluster", what));
     }
-    let definition = before.definition.as_ref().ok().and_then(Option::as_ref);
-    if definition.is_some_and(|definition| !is_ours(definition)) {
-        let what = "it exists, and is not the kind of Namesake: another program may use it";
-        let command =
-            format!("kubectl get crd {DEFINITION} -o yaml; delete it only if nobody needs it");
-        let finding = finding(
-            &format!("CustomResourceDefinition {DEFINITION}"),
-            what.to_owned(),
-        );
-        findings.push(Finding { command, ..finding });
-    }
-    let release = definition.and_then(|one| one.annotations().get(names::HELM_RELEASE_ANNOTATION));
-    let exists = match (definition, release) {
-        (None, _) => String::new(),
-        (Some(_), None) => "; the kind Identity exists already".to_owned(),
-        (Some(_), Some(release)) => {
-            format!(
-                "; the kind Identity exists already, of Helm's release {release}: upgrade it with Helm"
-            )
-        }
-    };
-    let unseen = before.definition.as_ref().err().map(unseen);
-    Outcome::of(findings, format!("you may create all of it{exists}")).or_if_fine(unseen)
-}
-
-fn is_ours(definition: &CustomResourceDefinition) -> bool {
-    let spec = &definition.spec;
-    let is_kind = spec.group == names::GROUP && spec.names.kind == Identity::kind(&());
-    is_kind && spec.versions.iter().any(|one| one.name == names::VERSION)
+    findings.extend(before.installed.findings(home));
+    let unseen = before.installed.unreadable().map(unseen);
+    let detail = format!("you may create all of it{}", before.installed.detail());
+    Outcome::of(findings, detail).or_if_fine(unseen)
 }
 
 #[cfg(test)]
@@ -234,10 +200,15 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
-    use kube::CustomResourceExt as _;
-
     use super::*;
     use crate::check::Unreadable;
+
+    fn nothing() -> Installed {
+        Installed {
+            definition: Ok(None),
+            webhook: Ok(None),
+        }
+    }
 
     fn before(version: &str, missing: &[(&'static str, &'static str)]) -> Before {
         Before {
@@ -245,7 +216,7 @@ mod tests {
             version: version.to_owned(),
             has_policies: true,
             missing: missing.to_vec(),
-            definition: Ok(None),
+            installed: nothing(),
         }
     }
 
@@ -287,30 +258,17 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_of_the_same_name_that_is_not_ours_is_found_and_one_that_may_not_be_read_is_not_fine()
-    {
-        let with = |definition| Before {
-            definition,
-            ..before("v1.36.3", &[])
-        };
-        let mut ours = Identity::crd();
-        assert!(found(&with(Ok(Some(ours.clone())))).is_empty());
-        let annotations = ours.annotations_mut();
-        annotations.insert(
-            names::HELM_RELEASE_ANNOTATION.to_owned(),
-            "cluster".to_owned(),
-        );
-        let fine = may_install(&with(Ok(Some(ours.clone()))));
-        let Outcome::Fine(detail) = &fine else {
-            panic!("{fine:?}");
-        };
-        assert!(detail.contains("of Helm's release cluster"), "{detail}");
-        ours.spec.versions.clear();
-        let found = found(&with(Ok(Some(ours))));
-        assert!(found[0].starts_with("it exists, and is not"), "{found:?}");
+    fn a_kind_that_may_not_be_read_is_not_fine() {
         let (what, why) = ("whether it exists", "no right".to_owned());
-        let hidden = may_install(&with(Err(Unreadable { what, why })));
-        assert!(matches!(hidden, Outcome::Unseen(_)), "{hidden:?}");
+        let hidden = Installed {
+            definition: Err(Unreadable { what, why }),
+            ..nothing()
+        };
+        let outcome = may_install(&Before {
+            installed: hidden,
+            ..before("v1.36.3", &[])
+        });
+        assert!(matches!(outcome, Outcome::Unseen(_)), "{outcome:?}");
     }
 
     /// Group and kind of each object in the manifests of a folder.

@@ -9,6 +9,7 @@ use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::RoleBinding;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ListParams, PartialObjectMeta};
 use kube::{Api, ResourceExt};
 use namesake_api::{Identity, conditions, names};
@@ -44,8 +45,10 @@ struct Installed {
     no_broker: Option<String>,
     /// The bindings that gave the stack rights in opted-in namespaces: namespace and name.
     bindings: Vec<(String, String)>,
-    /// Whether the cluster has other stacks.
-    others: bool,
+    /// The namespaces of other stacks.
+    others: Vec<String>,
+    /// Whether the Helm release also has what all stacks share.
+    has_shared_objects: bool,
 }
 
 pub(crate) async fn run(session: &Session) -> Result<Answer, Failure> {
@@ -76,22 +79,38 @@ pub(crate) async fn run(session: &Session) -> Result<Answer, Failure> {
     let is_in =
         |one: &&PartialObjectMeta<Namespace>| one.labels().get(names::OPT_IN_LABEL) == Some(&stack);
     let opted_in = namespaces.iter().filter(is_in);
-    let is_other = |name: String| names::is_system_namespace(&name) && name != session.home;
+    let is_other = |name: &String| names::is_system_namespace(name) && *name != session.home;
     let ours = names::webhook_configuration(&session.home);
     let ours = configurations.iter().find(|one| one.name_any() == ours);
+    let release = ours.and_then(|one| one.annotations().get(names::HELM_RELEASE_ANNOTATION));
+    let others = namespaces.iter().map(ResourceExt::name_any);
     Ok(steps::answer(&Installed {
         opted_in: opted_in.map(ResourceExt::name_any).collect(),
-        release: ours.and_then(|one| {
-            one.annotations()
-                .get(names::HELM_RELEASE_ANNOTATION)
-                .cloned()
-        }),
-        others: namespaces.iter().map(ResourceExt::name_any).any(is_other),
+        has_shared_objects: has_shared_objects(session, release).await?,
+        release: release.cloned(),
+        others: others.filter(is_other).collect(),
         bindings: bindings(session).await?,
         no_broker: no_broker(session).await?,
         home: session.home.clone(),
         ..of_stack(stack, &identities)
     }))
+}
+
+/// Whether a Helm release in the namespace of the stack has the kind Identity, and so all that the stacks share. Whoever may not
+/// read the kind is told nothing about it.
+async fn has_shared_objects(session: &Session, release: Option<&String>) -> Result<bool, Failure> {
+    let kinds: Api<CustomResourceDefinition> = Api::all(session.client.clone());
+    let kind = kinds.get_metadata_opt(names::IDENTITY_DEFINITION).await;
+    let kind = match kind.map_err(Failure::to("read the CustomResourceDefinition of Identities")) {
+        Err(Failure::Forbidden { .. }) => None,
+        read => read?,
+    };
+    let Some((kind, release)) = kind.as_ref().zip(release) else {
+        return Ok(false);
+    };
+    let of = |annotation| kind.annotations().get(annotation);
+    Ok(of(names::HELM_RELEASE_ANNOTATION) == Some(release)
+        && of(names::HELM_NAMESPACE_ANNOTATION) == Some(&session.home))
 }
 
 /// The stack whose rules are gone: what its configurations say, or else whose identities and namespaces are left.

@@ -101,9 +101,19 @@ impl Admin {
 
     /// Runs a command of Helm about the release, for at most two minutes.
     pub(super) async fn helm(&self, program: &Path, args: &[&str]) -> Result<Said> {
+        self.helm_in(SYSTEM_NAMESPACE, program, args).await
+    }
+
+    /// The same about the release of another stack.
+    pub(super) async fn helm_in(
+        &self,
+        namespace: &str,
+        program: &Path,
+        args: &[&str],
+    ) -> Result<Said> {
         let program = program.to_path_buf();
         let mut args: Vec<String> = args.iter().map(|&it| it.to_owned()).collect();
-        args.push(format!("--namespace={SYSTEM_NAMESPACE}"));
+        args.push(format!("--namespace={namespace}"));
         let kubeconfig = self.kubeconfig();
         let run = tokio::task::spawn_blocking(move || {
             let args: Vec<&str> = args.iter().map(String::as_str).collect();

@@ -113,6 +113,43 @@ impl Admin {
         Ok(())
     }
 
+    /// An upgrade that would take away what other stacks or opted-in namespaces need is refused, and changes nothing.
+    async fn check_refused_upgrades(&self, program: &Path) -> Result<()> {
+        let before = self.there(program).await?;
+        for (setting, why) in [
+            ("--set=sharedObjects=false", "uninstall this release last"),
+            ("--set=stack=gold", "stack prod is installed"),
+        ] {
+            let upgrade = [&with_chart("upgrade", HERE)[..], &[setting]].concat();
+            let said = self.helm(program, &upgrade).await?.refusal()?;
+            ensure!(said.contains(why), "{setting}: {said}");
+        }
+        ensure!(self.there(program).await? == before, "something changed");
+        Ok(())
+    }
+
+    /// While the cluster has another stack, the release with what all stacks share cannot be uninstalled, and the other one can.
+    async fn check_two_stacks(&self, program: &Path) -> Result<()> {
+        let other = "namesake-system-blue";
+        self.shell(&format!("kubectl create namespace {other}"))?;
+        let stack = "--set=stack=blue,nameSuffix=true,sharedObjects=false";
+        let install = [&with_chart("install", HERE)[..], &[stack]].concat();
+        self.helm_in(other, program, &install).await?.success()?;
+        let before = self.there(program).await?;
+        let said = self.helm(program, &UNINSTALL).await?.refusal()?;
+        let command = format!("kubectl namesake uninstall --system-namespace={other}");
+        ensure!(said.contains(&command), "{said}");
+        ensure!(self.there(program).await? == before, "something is gone");
+        self.keep(program).await?;
+        self.helm_in(other, program, &UNINSTALL).await?.success()?;
+        ensure!(
+            self.there(program).await? == before,
+            "the other stack took something with it"
+        );
+        self.shell(&format!("kubectl delete namespace {other}"))?;
+        Ok(())
+    }
+
     async fn only_the_kind_is_left(&self, program: &Path) -> Result<()> {
         within(TIMEOUT, "everything but the kind is deleted", async || {
             let left = self.there(program).await?;
@@ -162,8 +199,22 @@ fn a_release_is_checked_upgraded_by_the_other_helm_and_uninstalled_only_without_
             admin.check_finding(first).await?;
             let upgrade = with_chart("upgrade", HERE);
             admin.helm(second, &upgrade).await?.success()?;
+            admin.check_refused_upgrades(second).await?;
             admin.check_uninstall(second).await?;
         }
         admin.check_without_hooks(four).await
+    })
+}
+
+#[test]
+fn the_release_with_what_all_stacks_share_is_uninstalled_last() -> Result<()> {
+    runtime().block_on(async {
+        let admin = Admin::start_with_node().await?;
+        let program = &helms()?[1];
+        let install = with_chart("install", HERE);
+        admin.helm(program, &install).await?.success()?;
+        admin.check_two_stacks(program).await?;
+        admin.helm(program, &UNINSTALL).await?.success()?;
+        admin.only_the_kind_is_left(program).await
     })
 }

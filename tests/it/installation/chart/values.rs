@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
-use super::{EXAMPLE, Said, helm, helms, rendered};
+use super::{EXAMPLE, Said, file, helm, helms, rendered};
 
 /// Renders the chart with the values of the example, and more arguments.
 pub(super) fn template(program: &Path, more: &[&str]) -> Result<Said> {
@@ -19,7 +20,7 @@ pub(super) fn template(program: &Path, more: &[&str]) -> Result<Said> {
 }
 
 /// Settings that are refused, each with what the message names.
-const BAD: [(&str, &str); 16] = [
+const BAD: [(&str, &str); 19] = [
     ("stak=prod", "stak"),
     ("broker.serviceAccount=x", "serviceAccount"),
     ("image.repository=x", "repository"),
@@ -39,6 +40,9 @@ const BAD: [(&str, &str); 16] = [
     ("controlPlane.type=public", "controlPlane"),
     ("controlPlane.addresses=null", "controlPlane"),
     ("rules.roles[0].name=x", "roles"),
+    ("rules.identities[0].project=7", "project"),
+    ("rules.identities[0].mode=x", "mode"),
+    ("doctor.wait=10m", "wait"),
 ];
 
 #[test]
@@ -130,121 +134,141 @@ fn a_cluster_without_the_kinds_that_the_chart_needs_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// Settings, each with the object that it changes and what it writes there.
-const SETTINGS: [(&str, &str, &str, &str); 16] = [
+const BROKER: (&str, &str) = ("Deployment", "namesake-broker");
+const WEBHOOK: (&str, &str) = ("Deployment", "namesake-webhook");
+const DOCTOR: (&str, &str) = ("CronJob", "namesake-doctor");
+const POLICY: (&str, &str) = ("NetworkPolicy", "namesake-webhook");
+
+/// Settings, each with the object that it changes (kind and name) and what it writes there.
+const SETTINGS: [(&str, (&str, &str), &str); 25] = [
+    ("metrics.scrapedBy=gke", DOCTOR, "exposure\""),
     (
-        "metrics.scrapedBy=gke",
-        "CronJob",
-        "namesake-doctor",
-        "exposure\"",
+        "metrics.scrapedBy=gke,metrics.namespaces={scrapers}",
+        ("NetworkPolicy", "namesake-metrics"),
+        "scrapers",
     ),
     (
         "refuseTokens=true",
-        "ValidatingAdmissionPolicyBinding",
-        "namesake-tokens",
+        ("ValidatingAdmissionPolicyBinding", "namesake-tokens"),
         "\"Deny\"",
     ),
     (
         "roles.kubernetes={some-role}",
-        "ClusterRole",
-        "namesake-broker-namespace",
+        ("ClusterRole", "namesake-broker-namespace"),
         "\"some-role\"",
     ),
+    ("roles.google={roles/x.y}", BROKER, "\"roles/x.y\""),
+    ("quotas.accountsPerProject=77", BROKER, "\"77\""),
+    ("quotas.identitiesPerMinute=3", BROKER, "\"3\""),
     (
-        "roles.google={roles/x.y}",
-        "Deployment",
-        "namesake-broker",
-        "\"roles/x.y\"",
+        "quotas.readsPerMinute=78",
+        BROKER,
+        "\"NAMESAKE_READS_PER_MINUTE\",\"value\":\"78\"",
     ),
     (
-        "quotas.accountsPerProject=77",
-        "Deployment",
-        "namesake-broker",
-        "\"77\"",
+        "quotas.writesPerMinute=78",
+        BROKER,
+        "\"NAMESAKE_WRITES_PER_MINUTE\",\"value\":\"78\"",
     ),
     (
-        "quotas.identitiesPerMinute=3",
-        "Deployment",
-        "namesake-broker",
-        "\"3\"",
+        "quotas.createsPerMinute=78",
+        BROKER,
+        "\"NAMESAKE_CREATES_PER_MINUTE\",\"value\":\"78\"",
     ),
-    (
-        "broker.offboardingGrace=7d",
-        "Deployment",
-        "namesake-broker",
-        "\"7d\"",
-    ),
+    ("broker.offboardingGrace=7d", BROKER, "\"7d\""),
     (
         "broker.collect=true",
-        "Deployment",
-        "namesake-broker",
+        BROKER,
         "\"NAMESAKE_COLLECT\",\"value\":\"true\"",
     ),
+    ("broker.replicas=3", BROKER, "\"replicas\":3"),
+    ("broker.nodeSelector.pool=system", BROKER, "\"pool\":\"system\""),
     (
-        "broker.replicas=3",
-        "Deployment",
-        "namesake-broker",
-        "\"replicas\":3",
+        "broker.googleServiceAccount=b@p.iam.gserviceaccount.com",
+        ("ServiceAccount", "namesake-broker"),
+        "b@p.iam.gserviceaccount.com",
     ),
+    ("webhook.replicas=3", WEBHOOK, "\"replicas\":3"),
     (
-        "webhook.replicas=3",
-        "Deployment",
-        "namesake-webhook",
-        "\"replicas\":3",
+        "webhook.trustedWebhooks={*.gke.io,mesh}",
+        WEBHOOK,
+        "\"*.gke.io,mesh\"",
     ),
-    (
-        "image.tag=9.9",
-        "Deployment",
-        "namesake-webhook",
-        "webhook:9.9\"",
-    ),
-    (
-        "controlPlane.addresses={10.9.0.0/28}",
-        "NetworkPolicy",
-        "namesake-webhook",
-        "10.9.0.0/28",
-    ),
-    (
-        "doctor.schedule=5 5 * * *",
-        "CronJob",
-        "namesake-doctor",
-        "\"5 5 * * *\"",
-    ),
-    (
-        "doctor.suspend=true",
-        "CronJob",
-        "namesake-doctor",
-        "\"suspend\":true",
-    ),
-    ("doctor.wait=9m", "CronJob", "namesake-doctor", "--wait=9m"),
-    (
-        "rules.noMatch=deny",
-        "ConfigMap",
-        "namesake-rules",
-        "noMatch: deny",
-    ),
+    ("image.registry=r.test/n", WEBHOOK, "r.test/n/webhook:"),
+    ("image.tag=9.9", WEBHOOK, "webhook:9.9\""),
+    ("controlPlane.addresses={10.9.0.0/28}", POLICY, "10.9.0.0/28"),
+    ("controlPlane.type=agents", POLICY, "\"from\":[{\"namespaceSelector\":{\"matchLabels\":{\"kubernetes.io/metadata.name\":\"kube-system\"}},\"podSelector\":{\"matchLabels\":{\"k8s-app\":\"konnectivity-agent\"}}}]"),
+    ("doctor.schedule=5 5 * * *", DOCTOR, "\"5 5 * * *\""),
+    ("doctor.suspend=true", DOCTOR, "\"suspend\":true"),
+    ("doctor.wait=9m", DOCTOR, "--wait=9m"),
+    ("rules.noMatch=deny", ("ConfigMap", "namesake-rules"), "noMatch: deny"),
+];
+/// Values that decide which objects there are, or what is refused: other tests are about each.
+const OTHERS: [&str; 6] = [
+    "stack",
+    "cluster",
+    "existingRules",
+    "nameSuffix",
+    "sharedObjects",
+    "downgradeFrom",
 ];
 
 #[test]
 fn each_value_is_in_the_objects_that_it_is_about() -> Result<()> {
-    let of = |all: &[serde_json::Value], kind: &str, name: &str| {
-        let is_it =
-            |one: &&serde_json::Value| one["kind"] == kind && one["metadata"]["name"] == name;
-        all.iter()
-            .find(is_it)
-            .map(ToString::to_string)
-            .context(kind.to_owned())
+    let of = |all: &[Value], (kind, name): (&str, &str)| {
+        let is_it = |one: &&Value| one["kind"] == kind && one["metadata"]["name"] == name;
+        all.iter().find(is_it).map(ToString::to_string)
     };
     let program = &helms()?[1];
     let before = rendered(program, EXAMPLE, "namesake-system", &[])?;
-    for (setting, kind, name, wanted) in SETTINGS {
-        ensure!(
-            !of(&before, kind, name)?.contains(wanted),
-            "{setting} is the default"
-        );
+    for (setting, object, wanted) in SETTINGS {
+        let is_default = of(&before, object).is_some_and(|text| text.contains(wanted));
+        ensure!(!is_default, "{setting} is the default");
         let after = rendered(program, EXAMPLE, "namesake-system", &["--set", setting])?;
-        let object = of(&after, kind, name)?;
+        let object = of(&after, object).with_context(|| format!("{object:?}"))?;
         ensure!(object.contains(wanted), "{setting}: {object}");
+    }
+    Ok(())
+}
+
+/// The path of each value that has no values below it.
+fn leaves(values: &Value, path: &str, found: &mut Vec<String>) {
+    for (key, below) in values.as_object().into_iter().flatten() {
+        let path = format!("{path}{key}");
+        // The keys of a selector are the admin's.
+        match below.is_object() && path != "broker.nodeSelector" && path != "rules" {
+            true => leaves(below, &format!("{path}."), found),
+            false => found.push(path),
+        }
+    }
+}
+
+#[test]
+fn no_value_is_without_a_test() -> Result<()> {
+    let values: Value = serde_saphyr::from_str(&file("values.yaml")?)?;
+    let mut all = Vec::new();
+    leaves(&values, "", &mut all);
+    for path in all {
+        let is_set = SETTINGS.iter().any(|(setting, ..)| setting.contains(&path));
+        ensure!(is_set || OTHERS.contains(&path.as_str()), "{path}");
+    }
+    Ok(())
+}
+
+#[test]
+fn only_one_release_has_what_all_stacks_share() -> Result<()> {
+    let program = &helms()?[1];
+    let kinds = |more: &[&str]| -> Result<Vec<String>> {
+        let all = rendered(program, EXAMPLE, "namesake-system", more)?;
+        Ok(all.iter().map(|one| one["kind"].to_string()).collect())
+    };
+    let (with, without) = (kinds(&[])?, kinds(&["--set", "sharedObjects=false"])?);
+    for kind in ["CustomResourceDefinition", "ValidatingAdmissionPolicy"] {
+        let kind = format!("\"{kind}\"");
+        ensure!(with.contains(&kind) && !without.contains(&kind), "{kind}");
+    }
+    for kind in ["Deployment", "MutatingWebhookConfiguration", "ConfigMap"] {
+        ensure!(without.contains(&format!("\"{kind}\"")), "{kind}");
     }
     Ok(())
 }

@@ -21,11 +21,16 @@ pub(super) fn answer(there: &Installed) -> Answer {
         steps.push(delete_identities(there));
     }
     let in_use = !steps.is_empty();
+    let is_needed = there.has_shared_objects && !there.others.is_empty();
+    if is_needed {
+        steps.push(uninstall_others(there));
+    }
+    let is_refused = !steps.is_empty();
+    let stack = plain(&there.stack);
     let text = if in_use {
         format!(
-            "Stack {} is in use: {}, {}. The broker is needed until no identity is left, so the commands that delete Namesake are\n\
+            "Stack {stack} is in use: {}, {}. The broker is needed until no identity is left, so the commands that delete Namesake are\n\
              printed only then. First, in this order:\n\n",
-            plain(&there.stack),
             count(
                 there.opted_in.len(),
                 "opted-in namespace",
@@ -33,21 +38,24 @@ pub(super) fn answer(there: &Installed) -> Answer {
             ),
             count(number, "identity", "identities"),
         )
+    } else if is_needed {
+        format!(
+            "Nothing of stack {stack} is in use, but its release has the policies and roles that other stacks need. First:\n\n"
+        )
     } else {
         steps.extend([delete_in_cluster(there), delete_at_google()]);
         format!(
-            "Nothing of stack {} is in use. These commands delete the rest, in this order:\n\n",
-            plain(&there.stack)
+            "Nothing of stack {stack} is in use. These commands delete the rest, in this order:\n\n"
         )
     };
     let commands: Vec<_> = steps
         .iter()
         .flat_map(|(_, commands)| commands.clone())
         .collect();
-    // While the stack is in use, each step is still to be done.
+    // While the uninstall is refused, each step is still to be done.
     let cases = steps.iter().map(|(title, commands)| Case {
         name: title.clone(),
-        found: if in_use { commands.clone() } else { Vec::new() },
+        found: if is_refused { commands.clone() } else { Vec::new() },
         skipped: None,
     });
     let cases = cases.collect();
@@ -59,7 +67,7 @@ pub(super) fn answer(there: &Installed) -> Answer {
         format!("{}. {title}\n{commands}\n", at + 1)
     });
     let mut text = text + &steps.collect::<String>() + &waiting(there);
-    if in_use && let Some(release) = &there.release {
+    if is_refused && let Some(release) = &there.release {
         text += &keep(release, &there.home);
     }
     Answer {
@@ -67,7 +75,7 @@ pub(super) fn answer(there: &Installed) -> Answer {
         short: commands.join("\n"),
         json: json!({"stack": there.stack, "namespaces": there.opted_in, "identities": there.identities, "commands": commands}),
         cases,
-        status: ExitStatus::of(in_use, true),
+        status: ExitStatus::of(is_refused, true),
     }
 }
 
@@ -133,6 +141,19 @@ fn delete_identities(there: &Installed) -> Step {
     (title.to_owned(), each.collect())
 }
 
+/// What all stacks share goes with the last of them.
+fn uninstall_others(there: &Installed) -> Step {
+    let each = there
+        .others
+        .iter()
+        .map(|home| format!("kubectl namesake uninstall --system-namespace={}", quoted(home)));
+    let title = format!(
+        "Uninstall the other stacks: release {} has what all stacks share, and Helm deletes it with the release",
+        plain(there.release.as_deref().unwrap_or_default())
+    );
+    (title, each.collect())
+}
+
 /// What identities that are being deleted wait for.
 fn waiting(there: &Installed) -> String {
     if there.waiting.is_empty() {
@@ -181,23 +202,21 @@ fn delete_in_cluster(there: &Installed) -> Step {
             format!("kubectl get namespace {home} --ignore-not-found   # prints nothing"),
         ]),
     }
-    if !there.others {
+    if there.others.is_empty() {
         commands.push("kubectl delete clusterrolebinding namesake-carriers namesake-guarded --ignore-not-found".to_owned());
-        commands.push(match &there.release {
-            Some(_) => {
-                "kubectl delete customresourcedefinition identities.namesake.dev --ignore-not-found"
-                    .to_owned()
-            }
-            None => "kubectl delete --ignore-not-found -k manifests/cluster".to_owned(),
-        });
+        let shared = match there.has_shared_objects {
+            true => "kubectl delete customresourcedefinition identities.namesake.dev --ignore-not-found",
+            false => "kubectl delete --ignore-not-found -k manifests/cluster",
+        };
+        commands.push(shared.to_owned());
         let label = names::WAS_OPTED_IN_LABEL;
         commands.push(format!(
             "kubectl label namespaces --selector={label} {label}-"
         ));
     }
-    let title = match there.others {
-        true => "Delete the stack; what all stacks share stays",
-        false => "Delete the stack, and what all stacks share",
+    let title = match there.others.is_empty() {
+        true => "Delete the stack, and what all stacks share",
+        false => "Delete the stack; what all stacks share stays",
     };
     (title.to_owned(), commands)
 }
@@ -263,10 +282,37 @@ mod tests {
         assert!(last.cases.iter().all(|case| case.found.is_empty()) && last.cases.len() == 2);
         golden::check_as("uninstall-unused", "uninstall", &last);
         let another = Installed {
-            others: true,
+            others: vec!["namesake-system-blue".to_owned()],
             ..installed(&[], &[])
         };
         assert!(!answer(&another).text.contains("manifests/cluster"));
+    }
+
+    #[test]
+    fn a_release_with_what_all_stacks_share_is_removed_last() {
+        let shared = Installed {
+            release: Some("gold".to_owned()),
+            others: vec!["namesake-system-blue".to_owned()],
+            has_shared_objects: true,
+            ..installed(&[], &[])
+        };
+        let said = answer(&shared);
+        assert_eq!(said.status, ExitStatus::Found);
+        assert_eq!(
+            said.short,
+            "kubectl namesake uninstall --system-namespace=namesake-system-blue"
+        );
+        golden::check_as("uninstall-shared", "uninstall", &said);
+        let in_use = answer(&Installed {
+            identities: [("research".to_owned(), vec!["mf-0".to_owned()])].into(),
+            ..shared.clone()
+        });
+        assert!(in_use.short.ends_with(&said.short), "{}", in_use.short);
+        let others_gone = Installed {
+            others: Vec::new(),
+            ..shared
+        };
+        assert_eq!(answer(&others_gone).status, ExitStatus::Fine);
     }
 
     #[test]
@@ -282,6 +328,7 @@ mod tests {
         assert!(!said.short.contains("helm"), "{}", said.short);
         let unused = answer(&Installed {
             release,
+            has_shared_objects: true,
             ..installed(&[], &[])
         });
         let order = [
