@@ -1,21 +1,21 @@
 //! Parents without a proven requester, the keys that signed the stamps, and what an edit of the rules does to what exists: computed
 //! from memory on request.
 
+mod edit;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use namesake_api::UnprovenParent;
-use namesake_core::{
-    ArgoStamp, Claims, Decision, EditEffect, KeyRing, PodAttributes, Rules, Stamp,
-};
+use namesake_core::{ArgoStamp, KeyRing, Rules, Stamp};
 use namesake_service::gauge_value;
 
 use crate::decide::context::AdmissionContext;
-use crate::decide::kinds;
-use crate::decide::validate::edit::EditCounts;
 use crate::decide::who::stamp;
 use crate::state::State;
 use crate::state::metrics::Metrics;
+
+pub(crate) use edit::count_edit;
 
 /// Figures about all stamps in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,81 +109,4 @@ fn no_proven_requester(stamp: &Stamp) -> Option<String> {
         let requester = &stamp.requester;
         format!("no users entry of the rules matches {requester}, who created it")
     })
-}
-
-/// Counts what an edit from the rules in force to `new` takes away or changes. Nothing if the edit is of another stack, whose
-/// identities and stamps are others anyway.
-#[must_use]
-pub(crate) fn count_edit(state: &State, old: &Arc<Rules>, new: &Rules) -> EditCounts {
-    let mut counts = EditCounts::default();
-    if old.stack() != new.stack() {
-        return counts;
-    }
-    state.identities.filter_map(|namespace, _, identity| {
-        // One that is being removed is not taken away by the edit.
-        if identity.service_account_uid.is_some() {
-            let (class, user) = (&identity.class, &identity.user);
-            let effect = old.effect_on_identity(new, namespace, class, user);
-            counts.identities.add(effect);
-        }
-        None::<()>
-    });
-    let Some(keys) = state.keys() else {
-        return counts;
-    };
-    for namespace in state.namespaces.of_stack(old.stack()) {
-        let context = context(state, old, &keys, &namespace);
-        for (uid, parent) in state.parents.of(&namespace) {
-            let stamp = stamp::of_known(&context, &namespace, &uid, &parent);
-            let effect = stamp
-                .and_then(Result::ok)
-                .and_then(|stamp| effect_on_parent(old, new, &namespace, &stamp));
-            if let Some(effect) = effect {
-                counts.parents.add(effect);
-            }
-        }
-    }
-    counts
-}
-
-// What happens to the next pod of a parent, as far as its stamp says what that is: without labels, flow, step and project.
-fn effect_on_parent(
-    old: &Rules,
-    new: &Rules,
-    namespace: &str,
-    stamp: &Stamp,
-) -> Option<EditEffect> {
-    let user = stamp.user.as_ref()?;
-    let launcher = stamp
-        .root
-        .or_else(|| kinds::named(&stamp.kind).map(|(_, parent)| parent.launcher))?;
-    let decide = |rules: &Rules| {
-        rules.decide(&PodAttributes {
-            user,
-            groups: &stamp.groups,
-            namespace,
-            launcher,
-            claims: Claims {
-                flow: None,
-                step: None,
-                project: None,
-                labels: &|_| None,
-            },
-        })
-    };
-    Some(match (account(decide(old)), account(decide(new))) {
-        (None, _) => EditEffect::Keeps,
-        (Some(_), None) => EditEffect::Loses,
-        (Some(old), Some(new)) if old == new => EditEffect::Keeps,
-        (Some(_), Some(_)) => EditEffect::Changes,
-    })
-}
-
-// The account that a decision gives.
-fn account(decision: Decision) -> Option<String> {
-    match decision {
-        Decision::Identity(choice) => Some(choice.name.to_string()),
-        Decision::ServiceAccount { name, .. } => Some(name),
-        Decision::Keep | Decision::Deny(_) => None,
-    }
 }

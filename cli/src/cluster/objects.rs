@@ -1,7 +1,7 @@
 //! Objects of any kind from which pods are created.
 
 use kube::api::{ListParams, ObjectList};
-use serde_json::Value;
+pub(crate) use namesake_webhook::decide::kinds::has_ended;
 
 use crate::console::Progress;
 
@@ -25,21 +25,4 @@ pub(crate) async fn each_page<K: Clone>(
             None => return Ok(()),
         }
     }
-}
-
-/// Whether a Job, JobSet or Workflow has ended.
-pub(crate) fn has_ended(object: &Value) -> bool {
-    let conditions = object
-        .pointer("/status/conditions")
-        .and_then(Value::as_array);
-    let ends = |condition: &Value| {
-        let is = |key: &str, words: &[&str]| {
-            let text = condition[key].as_str().unwrap_or_default();
-            words.contains(&text)
-        };
-        is("type", &["Complete", "Completed", "Failed"]) && is("status", &["True"])
-    };
-    let phase = object.pointer("/status/phase").and_then(Value::as_str);
-    conditions.is_some_and(|all| all.iter().any(ends))
-        || phase.is_some_and(|phase| ["Succeeded", "Failed", "Error"].contains(&phase))
 }

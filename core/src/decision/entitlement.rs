@@ -163,6 +163,13 @@ impl Rules {
             EditEffect::Changes
         }
     }
+
+    /// Whether an edit to `new` removes a grant of this class. A class that is removed takes its identities away instead.
+    #[must_use]
+    pub fn loses_grant(&self, new: &Rules, class: &str) -> bool {
+        let classes = self.class(class).zip(new.class(class));
+        classes.is_some_and(|(old, new)| old.grants.iter().any(|grant| !new.grants.contains(grant)))
+    }
 }
 
 #[cfg(test)]
@@ -218,6 +225,18 @@ mod tests {
             .replace("- name: research", "- name: other")
             .replace("identity: research", "identity: other");
         assert_eq!(effect(&rules(&without)), EditEffect::Loses);
+    }
+
+    #[test]
+    fn an_edit_removes_a_grant_only_from_a_class_that_stays() {
+        let old = rules(EXAMPLE);
+        let loses = |new: &str| old.loses_grant(&rules(new), "research");
+        assert!(!loses(EXAMPLE));
+        assert!(loses(&EXAMPLE.replace("objectUser, bucket: acme-mf, folder", "objectViewer, bucket: acme-mf, folder")));
+        let without = EXAMPLE
+            .replace("- name: research", "- name: other")
+            .replace("identity: research", "identity: other");
+        assert!(!loses(&without));
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use kube::api::ListParams;
+use namesake_api::names::{RULES_CONFIG_MAP, RULES_KEY, SYSTEM_NAMESPACE};
 use namesake_sandbox::kubernetes::users::{ADMIN, MALLORY};
 use namesake_tests::{
     drafts::metaflow_job,
     eventually::eventually,
-    namespace::{TestNamespace, with_namespace},
-    stack::SHARED_RULES,
+    namespace::{TestNamespace, with_namespace, with_own_stack},
+    stack::{Options, SHARED_RULES},
 };
 use serde_json::{Value, json};
 
@@ -147,6 +148,50 @@ fn replay_shows_who_loses_what_by_an_edit_of_the_rules() -> Result<()> {
         session(&mallory, &[&words[..], &["--old-rules", &same]].concat())
             .await
             .answered(3, &["drains", "not seen: not allowed to read ConfigMap"])
+    })
+}
+
+/// What the API server warns of when an admin edits the rules; nothing is stored.
+async fn warned(ns: &TestNamespace, rules: &str) -> Result<String> {
+    let patch = json!({"data": {RULES_KEY: rules}}).to_string();
+    let uri = format!(
+        "/api/v1/namespaces/{SYSTEM_NAMESPACE}/configmaps/{RULES_CONFIG_MAP}?dryRun=All"
+    );
+    let request = http::Request::patch(uri).header("content-type", "application/merge-patch+json");
+    let request = request.body(patch.into_bytes())?;
+    ns.admin().await?.warnings_of(request).await
+}
+
+#[test]
+fn whoever_edits_the_rules_is_warned_of_what_replay_counts() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let alice = ns.alice().await?;
+        let job: Job = alice.create(metaflow_job()).await?;
+        ns.pod_of(&job).await?;
+        let fewer = SHARED_RULES.replacen("roles/storage.objectUser", "roles/storage.objectViewer", 1);
+        let another = SHARED_RULES.replacen("project: acme-identities", "project: acme-others", 1);
+        for (rules, wanted) in [
+            (without_alice(), "this edit takes away 1 of "),
+            (fewer, "this edit removes a grant at Google from "),
+            (another, "get another account by this edit"),
+        ] {
+            let path = file(&ns, "edit.yaml", &rules)?;
+            let words = ["replay", "--rules", &path];
+            let replayed = session(&kubeconfig(&ns, ADMIN), &words).await;
+            eventually("webhook and replay count the same", async || {
+                let warned = warned(&ns, &rules).await?;
+                ensure!(warned.contains(wanted), "{wanted} is not in {warned}");
+                let is_counted = |line: &&str| line.contains(" of ");
+                for line in warned.lines().filter(is_counted) {
+                    let (_, sentence) = line.split_once("namesake: ").context(line.to_owned())?;
+                    let sentence = sentence.trim_end_matches('"');
+                    ensure!(replayed.out.contains(sentence), "{sentence}: {}", replayed.out);
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
     })
 }
 

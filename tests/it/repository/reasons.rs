@@ -40,26 +40,38 @@ fn code(folder: &Path) -> Result<String> {
     Ok(text)
 }
 
+/// The first digits of the codes of what no request is answered with: Events, and what `check` and `doctor` find.
+const NO_ANSWERS: [&str; 2] = ["NS23", "NS3"];
+
 /// Tables of all reasons, one per group.
 fn tables() -> Result<String> {
     let mut text = String::new();
     let mut group = "";
     for reason in Reason::ALL {
+        let code = reason.code();
+        let is_answer = !NO_ANSWERS.iter().any(|digits| code.starts_with(digits));
         if reason.group() != group {
             group = reason.group();
-            write!(
+            let (http, line) = if is_answer {
+                (" HTTP |", "---|")
+            } else {
+                ("", "")
+            };
+            writeln!(
                 text,
-                "\n## {group}\n| code | reason | HTTP | meaning | what to do |\n|---|---|---|---|---|\n"
+                "\n## {group}\n| code | reason |{http} meaning | what to do |\n|---|---|{line}---|---|"
             )?;
         }
         let lasting = if reason.is_lasting() { ", lasting" } else { "" };
+        let http = match is_answer {
+            true => format!(" {}{lasting} |", reason.http_status()),
+            false => String::new(),
+        };
         let remedy = linked(reason.remedy())?;
         writeln!(
             text,
-            "| <a id=\"{}\"></a>{} | `{reason}` | {}{lasting} | {} | {remedy} |",
-            reason.code().to_lowercase(),
-            reason.code(),
-            reason.http_status(),
+            "| <a id=\"{}\"></a>{code} | `{reason}` |{http} {} | {remedy} |",
+            code.to_lowercase(),
             reason.meaning()
         )?;
     }

@@ -7,12 +7,31 @@ pub mod stopping;
 pub mod template;
 
 use namesake_core::{Digest, Json, Launcher};
+use serde_json::Value;
 
 use crate::review::text::{objects_only, or_default};
 use crate::review::{GroupVersionKind, OwnerReference};
 
 pub use stopping::Stop;
 pub use template::{Template, TemplateError};
+
+/// Whether a Job, JobSet or Workflow has ended, by its status.
+#[must_use]
+pub fn has_ended(object: &Value) -> bool {
+    let conditions = object
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
+    let ends = |condition: &Value| {
+        let is = |key: &str, words: &[&str]| {
+            let text = condition[key].as_str().unwrap_or_default();
+            words.contains(&text)
+        };
+        is("type", &["Complete", "Completed", "Failed"]) && is("status", &["True"])
+    };
+    let phase = object.pointer("/status/phase").and_then(Value::as_str);
+    conditions.is_some_and(|all| all.iter().any(ends))
+        || phase.is_some_and(|phase| ["Succeeded", "Failed", "Error"].contains(&phase))
+}
 
 /// One kind.
 #[derive(Debug)]

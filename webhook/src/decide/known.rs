@@ -32,4 +32,8 @@ pub struct KnownParent {
     pub stamp: Option<Box<str>>,
     /// Digest of what its pods run, as its spec shows it; only of a kind whose pods run the object's own pod template.
     pub runs: Option<Digest>,
+    /// Whether a controller created it: then its pods belong to the object from which it was created.
+    pub is_child: bool,
+    /// Whether it has ended; only of a kind whose pods run the object's own pod template.
+    pub has_ended: bool,
 }

@@ -96,6 +96,8 @@ mod tests {
             created: 7,
             stamp: None,
             runs: None,
+            is_child: false,
+            has_ended: false,
         }
     }
 

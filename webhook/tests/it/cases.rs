@@ -256,6 +256,8 @@ fn parents(case: &Value, state: &State) {
                 let runs = text(parent, "runs").unwrap_or(JOB_RUNS);
                 serde_json::from_value(json!(runs)).unwrap()
             }),
+            is_child: false,
+            has_ended: false,
         };
         let uid = text(parent, "uid").unwrap_or(ALICE_JOB);
         state.parents.apply("research", uid, kept);

@@ -18,9 +18,15 @@ pub struct EditCount {
 pub struct EditCounts {
     /// Identities that work or are being created.
     pub identities: EditCount,
+    /// Those of them that stay and lose a grant at Google.
+    pub fewer_grants: usize,
     /// Jobs and other parents with a proven user.
     pub parents: EditCount,
 }
+
+/// The last warning, if there is any.
+const COUNTED_EXACTLY: &str =
+    "kubectl namesake replay --rules FILE counts them exactly, and lists them";
 
 impl EditCount {
     /// Counts one.
@@ -35,33 +41,49 @@ impl EditCount {
 }
 
 impl EditCounts {
-    /// Warnings for whoever edits the rules; none if nothing is lost or changed.
+    /// Warnings for whoever edits the rules; none if nothing is lost or changed. What is known of parents is not all that the rules
+    /// may ask for, so another command counts them exactly.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let sentences = self.sentences();
+        let last = (!sentences.is_empty()).then_some(COUNTED_EXACTLY);
+        let all = sentences.iter().map(String::as_str).chain(last);
+        all.map(|sentence| format!("namesake: {sentence}")).collect()
+    }
+
+    /// What is lost or changed, a sentence each.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
         let EditCount { all, changed, lost } = self.identities;
         if lost > 0 {
-            warnings.push(format!(
-                "namesake: this edit takes away {lost} of {all} identities"
+            sentences.push(format!(
+                "this edit takes away {lost} of {all} identities"
             ));
         }
         if changed > 0 {
-            warnings.push(format!(
-                "namesake: this edit gives {changed} of {all} identities another account at Google"
+            sentences.push(format!(
+                "this edit gives {changed} of {all} identities another account at Google"
+            ));
+        }
+        if self.fewer_grants > 0 {
+            sentences.push(format!(
+                "this edit removes a grant at Google from {} of {all} identities",
+                self.fewer_grants
             ));
         }
         let EditCount { all, changed, lost } = self.parents;
         if lost > 0 {
-            warnings.push(format!(
-                "namesake: this edit refuses the next pods of {lost} of {all} Jobs and other parents, or keeps their account"
+            sentences.push(format!(
+                "the next pods of {lost} of {all} Jobs and other parents lose their identity by this edit"
             ));
         }
         if changed > 0 {
-            warnings.push(format!(
-                "namesake: this edit gives the next pods of {changed} of {all} Jobs and other parents another account"
+            sentences.push(format!(
+                "the next pods of {changed} of {all} Jobs and other parents get another account by this edit"
             ));
         }
-        warnings
+        sentences
     }
 }
 
@@ -81,10 +103,11 @@ mod tests {
         };
         let warnings = EditCounts {
             identities: many,
+            fewer_grants: 20_000,
             parents: many,
         }
         .warnings();
-        assert_eq!(warnings.len(), 4);
+        assert_eq!(warnings.len(), 6);
         assert_eq!(
             warnings[0],
             "namesake: this edit takes away 30000 of 50000 identities"

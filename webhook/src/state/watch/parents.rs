@@ -32,6 +32,9 @@ trait Readable:
 {
     /// The digest of what its pods run.
     fn runs(&self, kind: &Kind) -> Option<Digest>;
+
+    /// Whether it has ended, if its status is read.
+    fn has_ended(&self) -> bool;
 }
 
 /// Enough for most kinds: the stamp signs what the pods run.
@@ -41,6 +44,10 @@ impl Readable for MetadataOnly {
     fn runs(&self, _: &Kind) -> Option<Digest> {
         None
     }
+
+    fn has_ended(&self) -> bool {
+        false
+    }
 }
 
 /// For a kind whose pods run the object's own pod template.
@@ -49,6 +56,10 @@ impl Readable for DynamicObject {
         let digest = own_digest(kind)?;
         let parts = Parts::deserialize(&self.data).ok()?;
         Some(digest(&parts))
+    }
+
+    fn has_ended(&self) -> bool {
+        kinds::has_ended(&self.data)
     }
 }
 
@@ -150,6 +161,7 @@ fn apply<K: Readable>(
 fn parent_of<K: Readable>(kind: &'static Kind, object: &K) -> Option<(String, KnownParent)> {
     let metadata = object.meta();
     let stamp = object.annotations().get(STAMP_ANNOTATION);
+    let mut owners = metadata.owner_references.iter().flatten();
     let parent = KnownParent {
         kind: kind.name,
         name: metadata.name.as_deref()?.into(),
@@ -157,6 +169,8 @@ fn parent_of<K: Readable>(kind: &'static Kind, object: &K) -> Option<(String, Kn
         created: metadata.creation_timestamp.as_ref()?.0.as_second(),
         stamp: stamp.map(|stamp| stamp.as_str().into()),
         runs: object.runs(kind),
+        is_child: owners.any(|owner| owner.controller == Some(true)),
+        has_ended: object.has_ended(),
     };
     Some((metadata.uid.clone()?, parent))
 }

@@ -236,6 +236,8 @@ pub(crate) fn watch_reports(state: &State, kind: Kind, object: &Value) {
             let template = &object["spec"]["template"];
             digest_of_job_template(&Json::deserialize(template).unwrap())
         }),
+        is_child: false,
+        has_ended: false,
     };
     let uid = text("/metadata/uid").unwrap_or_default();
     state.parents.apply("research", uid, parent);

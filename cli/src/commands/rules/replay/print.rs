@@ -160,12 +160,11 @@ impl Decided<'_> {
 
     /// What the counts say, and what was not decided or seen.
     fn summary(&self) -> Vec<String> {
-        let warnings = self.effect.counts.warnings();
-        let warnings = warnings.iter();
-        let warnings = warnings.map(|text| text.trim_start_matches("namesake: ").to_owned());
+        let changes = self.effect.counts.sentences();
         let unseen = self.unseen.iter();
         let unseen = unseen.map(|what| plain(&format!("not seen: {what}")));
-        warnings.chain(self.left_out()).chain(unseen).collect()
+        let changes = changes.into_iter();
+        changes.chain(self.left_out()).chain(unseen).collect()
     }
 
     /// What a log has that was not decided, or not wholly.
