@@ -16,6 +16,8 @@ use crate::managed::managed_config_map;
 const WITHDRAWAL: Duration = Duration::from_secs(1);
 /// How long a value that was written is taken to be there.
 const WRITE_AGAIN: Duration = Duration::from_mins(10);
+/// Between two looks at a value.
+const INTERVAL: Duration = Duration::from_secs(2);
 /// The status code for an object that does not exist.
 const NOT_FOUND: u16 = 404;
 
@@ -110,6 +112,16 @@ impl PublishedAnnotation {
                     tracing::warn!(%error, key = self.key, "failed to publish an annotation on ConfigMap {}", self.config_map.map);
                 }
             }
+        }
+    }
+
+    /// Publishes each change of a value, if there is one. Never returns: drop the future to stop.
+    pub async fn follow(&self, value: impl Fn() -> Option<String>) {
+        loop {
+            if let Some(value) = value() {
+                self.publish(&value).await;
+            }
+            tokio::time::sleep(INTERVAL).await;
         }
     }
 

@@ -1,7 +1,5 @@
 //! Says what this replica is: its version, what it waits for before it is ready, and when its certificate expires.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use kube::Client;
 use namesake_api::{ReplicaStatus, names};
@@ -9,8 +7,6 @@ use parking_lot::Mutex;
 
 use crate::published::{PublishedAnnotation, StatusConfigMap};
 
-/// Between two looks at what is missing.
-const INTERVAL: Duration = Duration::from_secs(2);
 /// The version of all programs.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -44,12 +40,9 @@ impl PublishedStatus {
     /// Publishes each change of the status. `missing`: what the replica waits for before it is ready. Never returns: drop the future
     /// to stop.
     pub async fn run(&self, missing: impl Fn() -> Vec<String>) {
-        loop {
-            // It has strings and lists only, so serialization cannot fail.
-            let text = serde_json::to_string(&self.status(missing())).unwrap_or_default();
-            self.annotation.publish(&text).await;
-            tokio::time::sleep(INTERVAL).await;
-        }
+        // It has strings and lists only, so serialization cannot fail.
+        let text = || serde_json::to_string(&self.status(missing())).ok();
+        self.annotation.follow(text).await;
     }
 
     /// Removes the status of this replica.

@@ -94,8 +94,8 @@ const MAX_ANNOTATION_NAME: usize = 63;
 /// Annotation on the Secret of stamp keys: the id of the key that signs. Every id in the Secret verifies.
 pub const CURRENT_KEY_ANNOTATION: &str = "namesake.dev/current-key";
 
-/// Annotation on the ConfigMap [`super::UNPROVEN_CONFIG_MAP`]: the revision of the rules that this replica of the webhook uses. The
-/// key of a pod with a long name has its end, which distinguishes pods.
+/// Annotation on the ConfigMaps [`super::UNPROVEN_CONFIG_MAP`] (webhooks) and [`super::QUOTA_CONFIG_MAP`] (brokers): the revision of
+/// the rules that this replica uses. The key of a pod with a long name has its end, which distinguishes pods.
 #[must_use]
 pub fn replica_annotation(pod: &str) -> String {
     format!("{REPLICA_PREFIX}{}", end_of_name(pod))

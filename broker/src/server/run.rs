@@ -11,9 +11,10 @@ use axum_server::{Handle, from_tcp};
 use futures::channel::mpsc;
 use jiff::Timestamp;
 use kube::Client;
+use namesake_api::names;
 use namesake_certs::{Keeper, server_config};
 use namesake_gcp::Gcp;
-use namesake_service::{PublishedStatus, StatusConfigMap, serve_metrics};
+use namesake_service::{PublishedAnnotation, PublishedStatus, StatusConfigMap, serve_metrics};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -80,6 +81,8 @@ pub async fn run(
     let (status, keeper) = status_and_keeper(keeper, &client, &shared);
     let ready = Arc::clone(&shared.ready);
     let say_status = status.run(|| ready.why_not().map(str::to_owned).into_iter().collect());
+    let revision = published_revision(&client, &shared.config);
+    let say_revision = revision.follow(|| Some(shared.rules.current()?.revision().to_owned()));
     let renew = keeper.run(async |_: &str| Ok(()));
     let close = async {
         shutdown.cancelled().await;
@@ -92,7 +95,7 @@ pub async fn run(
     let serve = async {
         let served = server.await;
         broker.finish().await;
-        status.withdraw().await;
+        tokio::join!(revision.withdraw(), status.withdraw());
         shutdown.cancel();
         served
     };
@@ -104,7 +107,7 @@ pub async fn run(
     };
     let elected = Box::pin(elect(&parts, &shutdown));
     tokio::select! {
-        _ = async { tokio::join!(watch_namespaces, watching.join_next(), watch_rules, renew, say_status) } => anyhow::bail!("the watches ended"),
+        _ = async { tokio::join!(watch_namespaces, watching.join_next(), watch_rules, renew, say_status, say_revision) } => anyhow::bail!("the watches ended"),
         _ = metrics_server => anyhow::bail!("the metrics server ended"),
         (served, (), ()) = async { tokio::join!(serve, elected, close) } => served.context("serve"),
     }
@@ -128,6 +131,12 @@ fn status_and_keeper(
         }
     });
     (status, keeper)
+}
+
+/// The revision of the rules that this replica uses.
+fn published_revision(client: &Client, config: &Config) -> PublishedAnnotation {
+    let key = names::replica_annotation(&config.replica);
+    PublishedAnnotation::new(client.clone(), &config.namespace, StatusConfigMap::BROKER, key)
 }
 
 /// Keeps the certificate of the API valid.

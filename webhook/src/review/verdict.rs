@@ -217,9 +217,13 @@ impl Verdict {
     }
 }
 
-// A warning is cut by clients when it is longer than 120 characters: then the id is left out.
+// Behind the code of a reason, if the warning ends with one. A warning is cut by clients when it is longer than 120 characters: then
+// the id is left out.
 fn with_decision(warning: &str, decision: DecisionId) -> String {
-    let text = format!("{warning} (decision {decision})");
+    let text = match warning.strip_suffix(')') {
+        Some(coded) => format!("{coded}, decision {decision})"),
+        None => format!("{warning} (decision {decision})"),
+    };
     if text.len() > MAX_WARNING_BYTES {
         warning.to_owned()
     } else {

@@ -263,8 +263,8 @@ thread_local! {
     static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// What the log says while this review is answered.
-async fn logged(review: Request<Body>) -> String {
+/// The answer to a review, and what the log says meanwhile.
+async fn logged(review: Request<Body>) -> (Value, String) {
     // For all threads: tracing remembers of a place in the code whether anybody wanted its events when it was first reached.
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -276,8 +276,10 @@ async fn logged(review: Request<Body>) -> String {
     });
     LOG.set(Some(Vec::new()));
     let answer = app(state()).oneshot(review).await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
-    String::from_utf8(LOG.take().unwrap()).unwrap()
+    let (status, answer) = status_and_text(answer).await;
+    assert_eq!(status, StatusCode::OK);
+    let log = String::from_utf8(LOG.take().unwrap()).unwrap();
+    (serde_json::from_str(&answer).unwrap(), log)
 }
 
 struct LogWriter;
@@ -307,12 +309,30 @@ async fn a_decision_is_logged_with_the_trace_that_the_api_server_names() {
     request
         .headers_mut()
         .insert("traceparent", header.parse().unwrap());
-    let log = logged(request).await;
+    let (_, log) = logged(request).await;
     assert!(log.contains(&format!("\"trace_id\":\"{trace}\"")), "{log}");
     let plain = Request::post("/mutate").body(review.into()).unwrap();
-    let log = logged(plain).await;
+    let (_, log) = logged(plain).await;
     assert!(
         log.contains("\"decision\"") && !log.contains("trace_id"),
         "{log}"
     );
+}
+
+#[tokio::test]
+async fn the_line_of_a_decision_says_what_the_audit_annotations_say() {
+    let mut review = review(&job_controller());
+    let metadata = &mut review["request"]["object"]["metadata"];
+    metadata["generateName"] = metadata["name"].take();
+    let request = Request::post("/mutate").body(review.to_string().into());
+    let (answer, log) = logged(request.unwrap()).await;
+    let line = log.lines().find(|line| line.contains("\"decision\""));
+    let line: Value = serde_json::from_str(line.unwrap()).unwrap();
+    let audited = answer["response"]["auditAnnotations"].as_object().unwrap();
+    for key in ["decision", "rules", "generate-name", "owner-kind", "owner-name", "owner-uid"] {
+        assert!(audited.contains_key(key), "{key} is not in {answer}");
+    }
+    for (key, value) in audited {
+        assert_eq!(&line[key.replace('-', "_")], value, "{key} in {log}");
+    }
 }

@@ -16,10 +16,6 @@ use crate::review::verdict::{Facts, ShadowVerdict, Verdict};
 
 /// Maximum length of the annotation with the decision about a pod, in bytes.
 const MAX_TEXT_BYTES: usize = 1000;
-/// Shown to a person whose request would be refused.
-const WARNING: &str =
-    "namesake: shadow mode: this would be refused; the log of namesake-webhook says why";
-
 /// Turns what would be decided about a request into what happens in shadow mode. The request must have been decided without
 /// side effects. `is_new`: the object is created.
 #[must_use]
@@ -72,7 +68,7 @@ fn shadow_verdict(refused: Option<&Refused>, patch: Patch, text: String, facts: 
     };
     Verdict {
         result: Ok(patch),
-        warnings: refused.iter().map(|_| WARNING.to_owned()).collect(),
+        warnings: refused.into_iter().map(warning).collect(),
         facts: Facts {
             would: Some(would),
             outcome: Outcome::Shadow,
@@ -81,6 +77,12 @@ fn shadow_verdict(refused: Option<&Refused>, patch: Patch, text: String, facts: 
             ..facts
         },
     }
+}
+
+/// Shown to a person whose request would be refused.
+fn warning(refused: &Refused) -> String {
+    let (reason, code) = (refused.reason, refused.reason.code());
+    format!("namesake: shadow mode: this would be refused: {reason} ({code})")
 }
 
 fn would(facts: &Facts, result: &Result<Patch, Refused>) -> String {
