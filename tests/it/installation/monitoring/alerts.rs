@@ -91,6 +91,29 @@ fn check_query(query: &str) -> Result<()> {
     Ok(())
 }
 
+/// Checks that an action names a document or a command, and that a command about the stack's objects is in the section of the
+/// runbook.
+fn check_action(action: &str, section: &str) -> Result<()> {
+    let Some(at) = action.find("kubectl ") else {
+        ensure!(action.contains("docs/"), "{action:?} names nothing");
+        return Ok(());
+    };
+    let namespaces = [
+        ("{{ with $labels.namespace }}-n {{ . }} {{ end }}", "-n namesake-system "),
+        ("{{ $labels.namespace }}", "namesake-system"),
+    ];
+    let mut command = action[at..].to_owned();
+    for (template, namespace) in namespaces {
+        command = command.replace(template, namespace);
+    }
+    let words = section.split_whitespace().collect::<Vec<_>>().join(" ");
+    ensure!(
+        words.contains(&command) || command.starts_with("kubectl namesake "),
+        "the section does not have {command:?}"
+    );
+    Ok(())
+}
+
 #[test]
 fn the_alerts_are_valid_and_fire_when_they_should() -> Result<()> {
     promtool(&["check", "rules", "--lint=all", "alerts.yaml"], "")?;
@@ -113,6 +136,7 @@ fn every_alert_uses_existing_metrics_and_has_a_test_and_a_section_in_the_runbook
         ] {
             text(&alert, pointer)?;
         }
+        let action = text(&alert, "/annotations/action")?;
         let anchor = format!("docs/runbook.md#{}", name.to_lowercase());
         ensure!(text(&alert, "/annotations/runbook")? == anchor, "{name}");
         ensure!(
@@ -122,6 +146,7 @@ fn every_alert_uses_existing_metrics_and_has_a_test_and_a_section_in_the_runbook
         let section = runbook.split(&format!("\n## {name}\n")).nth(1);
         let section = section.with_context(|| format!("docs/runbook.md has no section {name}"))?;
         let section = section.split("\n## ").next().unwrap_or_default();
+        check_action(action, section).with_context(|| name.clone())?;
         for part in ["**Meaning.**", "**Confirm.**", "**Do.**"] {
             ensure!(section.contains(part), "{name} lacks {part}");
         }
