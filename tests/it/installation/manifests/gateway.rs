@@ -8,7 +8,7 @@ use namesake_sandbox::{host::work_folder::workspace_root, kubernetes::users::ADM
 use namesake_tests::{
     cluster::{
         Cluster,
-        manifests::{apply, file, objects, rendered},
+        manifests::{apply, copied, file, kustomized, objects, rendered},
     },
     namespace::runtime::runtime,
 };
@@ -112,6 +112,26 @@ fn the_gateway_yaml_of_each_overlay_is_a_tested_example_and_its_secrets_are_moun
             deployment.contains("namesake-gateway-tls"),
             "{folder}: the certificate"
         );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_gateway_yaml_in_a_copy_of_an_overlay_is_the_one_that_its_gateway_reads() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    copied(folder.path(), "stack: prod")?;
+    for (overlay, name) in [
+        ("gke-gateway", "config/gateway.yaml"),
+        ("gke-iap", "gateway.yaml"),
+    ] {
+        let overlay = folder.path().join("manifests/overlays").join(overlay);
+        std::fs::write(overlay.join(name), "kind: Mine\n")?;
+        let all = runtime().block_on(async {
+            let control_plane = &Cluster::shared().await?.control_plane;
+            objects(&kustomized(control_plane, &overlay)?)
+        })?;
+        let map = named(&all, "ConfigMap", GATEWAY_SERVICE_ACCOUNT)?;
+        ensure!(map["data"]["gateway.yaml"] == "kind: Mine\n", "{map}");
     }
     Ok(())
 }
