@@ -13,7 +13,7 @@ const HEAD: &str = "\
 
 **For:** reviewers who want to know what the tests show.
 
-Every line is the name of a test. The tests run against a real API server and controller manager, with Google's side
+Every line is the name of a test. The tests run against a real API server, controller manager and scheduler, with Google's side
 emulated, unless the heading says otherwise. Generated from the names of the tests: `UPDATE_GOLDEN=1 cargo test -p
 namesake-tests --test it repository::proven` writes it again.
 ";
