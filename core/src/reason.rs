@@ -180,7 +180,7 @@ mod tests {
         for reason in Reason::ALL {
             assert!(!reason.meaning().is_empty(), "{reason}");
             assert!(
-                !reason.is_lasting() || !reason.remedy().is_empty(),
+                reason.is_done() || !reason.remedy().is_empty(),
                 "{reason}"
             );
         }

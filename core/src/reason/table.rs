@@ -235,7 +235,7 @@ super::reasons! {
         => "do what the message says";
 
     "Done or in progress":
-    NS2001 Pending(Passing) "about to be done" => "";
+    NS2001 Pending(Passing) "about to be done" => "wait";
     NS2002 Created(Done) "the service account exists" => "";
     NS2003 Visible(Done) "the Google service account exists" => "";
     NS2004 Bound(Done) "binding and grants are written" => "";
@@ -249,11 +249,12 @@ super::reasons! {
         => "wait a minute or two";
     NS2011 Propagating(Passing) "Google is distributing a change"
         => "wait 2 to 7 minutes";
-    NS2012 Queued(Passing) "there are more changes than Google's rate limits allow, and each waits for its turn" => "";
-    NS2013 SpecChanged(Passing) "the spec has changed, and the condition is verified again" => "";
-    NS2014 Recreated(Passing) "the service account was created again, and is verified again" => "";
-    NS2015 Revoking(Passing) "grants that the rules no longer give are being revoked" => "";
-    NS2016 Used(Passing) "the identity was used right before it would have been removed" => "";
+    NS2012 Queued(Passing) "there are more changes than Google's rate limits allow, and each waits for its turn"
+        => "wait: `kubectl namesake explain` says for how long that lately takes";
+    NS2013 SpecChanged(Passing) "the spec has changed, and the condition is verified again" => "wait";
+    NS2014 Recreated(Passing) "the service account was created again, and is verified again" => "wait";
+    NS2015 Revoking(Passing) "grants that the rules no longer give are being revoked" => "wait";
+    NS2016 Used(Passing) "the identity was used right before it would have been removed" => "wait";
     NS2017 Unbinding(Passing) "the binding is about to be removed"
         => "see docs/operate.md, \"Lifecycle of an identity\"";
     NS2018 Unbound(Done) "nothing acts as the identity"
@@ -291,7 +292,7 @@ super::reasons! {
         => "check the node";
     NS2109 Forbidden(Passing) "RBAC or a policy denies the broker something"
         => "apply the opt-in again: docs/install.md, \"One namespace, then the next\"";
-    NS2110 LeadershipLost(Passing) "this replica is not the leader any more" => "";
+    NS2110 LeadershipLost(Passing) "this replica is not the leader any more" => "wait: the new leader goes on";
 
     "Lasting, until somebody does something":
     NS2201 PermissionDenied(Lasting) "Google denies it to the broker"

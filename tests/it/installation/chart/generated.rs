@@ -167,6 +167,20 @@ fn the_templates_of_what_scrapes_the_metrics_are_those_of_the_manifests() -> Res
 }
 
 #[test]
+fn the_template_of_the_rights_in_a_namespace_is_the_one_of_the_manifests() -> Result<()> {
+    check("opt-in", |text| {
+        let text = text
+            .replace("CHARTNAMESPACE", "{{ . | quote }}")
+            .replace("instance: prod\n", "instance: {{ $.Values.stack | quote }}\n")
+            .replace(
+                "namespace: namesake-system\n",
+                "namespace: namesake-system{{ include \"namesake.suffix\" $ }}\n",
+            );
+        format!("{{{{- range .Values.optInNamespaces }}}}\n---\n{text}{{{{- end }}}}\n")
+    })
+}
+
+#[test]
 fn an_item_with_a_condition_is_rendered_only_if_it_is_true() {
     let list = serde_json::json!({"env": [{"name": "A", "value": "{{ if .Values.a }}{{ .Values.a | quote }}"}, {"x": "yes"}], "none": {}});
     let text = "env:\n  {{- if .Values.a }}\n  - name: A\n    value: {{ .Values.a | quote }}\n  {{- end }}\n  - x: \"yes\"\nnone: {}\n";

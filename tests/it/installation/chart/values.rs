@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use namesake_tests::cluster::manifests;
 use serde_json::Value;
 
 use super::{EXAMPLE, Said, file, helm, helms, rendered};
@@ -204,10 +205,11 @@ const SETTINGS: [(&str, (&str, &str), &str); 25] = [
     ("rules.noMatch=deny", ("ConfigMap", "namesake-rules"), "noMatch: deny"),
 ];
 /// Values that decide which objects there are, or what is refused: other tests are about each.
-const OTHERS: [&str; 6] = [
+const OTHERS: [&str; 7] = [
     "stack",
     "cluster",
     "existingRules",
+    "optInNamespaces",
     "nameSuffix",
     "sharedObjects",
     "downgradeFrom",
@@ -251,6 +253,25 @@ fn no_value_is_without_a_test() -> Result<()> {
     for path in all {
         let is_set = SETTINGS.iter().any(|(setting, ..)| setting.contains(&path));
         ensure!(is_set || OTHERS.contains(&path.as_str()), "{path}");
+    }
+    Ok(())
+}
+
+#[test]
+fn webhook_and_broker_get_the_rights_of_the_manifests_in_each_listed_namespace() -> Result<()> {
+    let wanted = manifests::objects(&manifests::file("opt-in/role-bindings.yaml")?)?;
+    let more = ["--set", "optInNamespaces={try,research}"];
+    let all = rendered(&helms()?[1], EXAMPLE, "namesake-system", &more)?;
+    for namespace in ["try", "research"] {
+        let there = all.iter().filter(|one| one["metadata"]["namespace"] == namespace);
+        let there: Vec<_> = there.cloned().collect();
+        let mut wanted = wanted.clone();
+        for object in &mut wanted {
+            object["metadata"]["namespace"] = namespace.into();
+        }
+        let by_name = |one: &Value| one["metadata"]["name"].to_string();
+        wanted.sort_by_key(by_name);
+        ensure!(there == wanted, "{there:#?}");
     }
     Ok(())
 }
