@@ -20,9 +20,11 @@ pub fn instructions(sandbox: &Sandbox, folder: &WorkFolder, laptops: &[Laptop]) 
     let webhook = images.get(names::WEBHOOK_SERVICE_ACCOUNT);
     let ours = webhook.and_then(|webhook| webhook.parent());
     let ours = ours.context("the webhook is not built")?;
+    let programs = sandbox.control_plane.binaries().folder();
+    let path = format!("{}:{}:$PATH", programs.display(), ours.display());
     let mut text = format!(
         "\nEverything is in {folder}\n\n\
-         as the admin:\n  export KUBECONFIG={admin} PATH={programs}:{ours}:$PATH\n  \
+         as the admin:\n  export KUBECONFIG={admin} PATH={path}\n  \
            kubectl get deployments --namespace namesake-system\n  kubectl get identities --all-namespaces\n  \
            kubectl namesake check   # lists what is open here\n\n\
          Google's side ({google}), with gcloud as the owner of its projects:\n  \
@@ -32,8 +34,6 @@ pub fn instructions(sandbox: &Sandbox, folder: &WorkFolder, laptops: &[Laptop]) 
            gcloud iam service-accounts list --project {identities}\n",
         folder = folder.path().display(),
         admin = sandbox.control_plane.kubeconfig(ADMIN).display(),
-        programs = sandbox.control_plane.binaries().folder().display(),
-        ours = ours.display(),
         identities = crate::google::IDENTITIES,
         owner = crate::google::OWNER,
         token = folder.path().join("google-owner.token").display(),
@@ -59,8 +59,8 @@ pub fn instructions(sandbox: &Sandbox, folder: &WorkFolder, laptops: &[Laptop]) 
         api = sandbox.gateway.api(),
     );
     text += &format!(
-        "\nas {ALICE}, with kubectl:\n  KUBECONFIG={} kubectl auth whoami\n\nPress Ctrl-C to stop it.",
-        sandbox.control_plane.kubeconfig(ALICE).display()
+        "\nas {ALICE}, with kubectl:\n  export KUBECONFIG={alice} PATH={path}\n  kubectl auth whoami\n\nPress Ctrl-C to stop it.",
+        alice = sandbox.control_plane.kubeconfig(ALICE).display(),
     );
     Ok(text)
 }
