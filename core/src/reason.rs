@@ -179,10 +179,7 @@ mod tests {
     fn every_reason_that_lasts_says_what_to_do() {
         for reason in Reason::ALL {
             assert!(!reason.meaning().is_empty(), "{reason}");
-            assert!(
-                reason.is_done() || !reason.remedy().is_empty(),
-                "{reason}"
-            );
+            assert!(reason.is_done() || !reason.remedy().is_empty(), "{reason}");
         }
     }
 

@@ -64,7 +64,8 @@ pub fn write(chart: &Chart<'_>, layout: &Path, archives: &Path) -> Result<String
 /// What `Chart.yaml` says.
 fn metadata(chart: &Chart<'_>) -> Result<Value> {
     let path = chart.folder.join("Chart.yaml");
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let metadata: Value = serde_saphyr::from_str(&text)?;
     for key in ["version", "appVersion"] {
         ensure!(
@@ -88,7 +89,12 @@ fn archive(chart: &Chart<'_>) -> Result<Vec<u8>> {
         let name = path.strip_prefix(chart.folder)?;
         let content = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let name = format!("{NAME}/{}", name.display());
-        add(&mut archive, &name, Some((&content, 0o644)), chart.created.0)?;
+        add(
+            &mut archive,
+            &name,
+            Some((&content, 0o644)),
+            chart.created.0,
+        )?;
     }
     Ok(archive.into_inner()?)
 }

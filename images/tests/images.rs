@@ -155,9 +155,17 @@ fn the_chart_is_packed_with_all_of_its_files_and_only_in_its_own_version() {
     let (archive, _) = written("one");
     assert!(written("one") == written("other"), "not the same twice");
     let mut tar = tar::Archive::new(GzDecoder::new(archive.as_slice()));
-    let names = tar.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string());
+    let names = tar
+        .entries()
+        .unwrap()
+        .map(|entry| entry.unwrap().path().unwrap().display().to_string());
     let names: Vec<_> = names.collect();
-    for name in ["Chart.yaml", "values.yaml", "values.schema.json", "templates/generated/stack.yaml"] {
+    for name in [
+        "Chart.yaml",
+        "values.yaml",
+        "values.schema.json",
+        "templates/generated/stack.yaml",
+    ] {
         assert!(names.contains(&format!("namesake/{name}")), "{names:?}");
     }
     let older = Chart {

@@ -18,7 +18,8 @@ fn helm_installs_from_the_registry_what_the_folder_of_the_chart_says() -> Result
             let home = tempfile::tempdir()?;
             let render = |chart: &str, more: &[&str]| {
                 let mut helm = Command::new(&program);
-                helm.env("HOME", home.path()).args(["template", "namesake", chart]);
+                helm.env("HOME", home.path())
+                    .args(["template", "namesake", chart]);
                 helm.args(["--namespace=namesake-system", "--values"]);
                 text(helm.arg(&values).args(more))
             };

@@ -136,7 +136,12 @@ fn status_and_keeper(
 /// The revision of the rules that this replica uses.
 fn published_revision(client: &Client, config: &Config) -> PublishedAnnotation {
     let key = names::replica_annotation(&config.replica);
-    PublishedAnnotation::new(client.clone(), &config.namespace, StatusConfigMap::BROKER, key)
+    PublishedAnnotation::new(
+        client.clone(),
+        &config.namespace,
+        StatusConfigMap::BROKER,
+        key,
+    )
 }
 
 /// Keeps the certificate of the API valid.

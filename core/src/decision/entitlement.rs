@@ -232,7 +232,10 @@ mod tests {
         let old = rules(EXAMPLE);
         let loses = |new: &str| old.loses_grant(&rules(new), "research");
         assert!(!loses(EXAMPLE));
-        assert!(loses(&EXAMPLE.replace("objectUser, bucket: acme-mf, folder", "objectViewer, bucket: acme-mf, folder")));
+        assert!(loses(&EXAMPLE.replace(
+            "objectUser, bucket: acme-mf, folder",
+            "objectViewer, bucket: acme-mf, folder"
+        )));
         let without = EXAMPLE
             .replace("- name: research", "- name: other")
             .replace("identity: research", "identity: other");

@@ -154,9 +154,8 @@ fn replay_shows_who_loses_what_by_an_edit_of_the_rules() -> Result<()> {
 /// What the API server warns of when an admin edits the rules; nothing is stored.
 async fn warned(ns: &TestNamespace, rules: &str) -> Result<String> {
     let patch = json!({"data": {RULES_KEY: rules}}).to_string();
-    let uri = format!(
-        "/api/v1/namespaces/{SYSTEM_NAMESPACE}/configmaps/{RULES_CONFIG_MAP}?dryRun=All"
-    );
+    let uri =
+        format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/configmaps/{RULES_CONFIG_MAP}?dryRun=All");
     let request = http::Request::patch(uri).header("content-type", "application/merge-patch+json");
     let request = request.body(patch.into_bytes())?;
     ns.admin().await?.warnings_of(request).await
@@ -168,7 +167,8 @@ fn whoever_edits_the_rules_is_warned_of_what_replay_counts() -> Result<()> {
         let alice = ns.alice().await?;
         let job: Job = alice.create(metaflow_job()).await?;
         ns.pod_of(&job).await?;
-        let fewer = SHARED_RULES.replacen("roles/storage.objectUser", "roles/storage.objectViewer", 1);
+        let fewer =
+            SHARED_RULES.replacen("roles/storage.objectUser", "roles/storage.objectViewer", 1);
         let another = SHARED_RULES.replacen("project: acme-identities", "project: acme-others", 1);
         for (rules, wanted) in [
             (without_alice(), "this edit takes away 1 of "),
@@ -185,7 +185,11 @@ fn whoever_edits_the_rules_is_warned_of_what_replay_counts() -> Result<()> {
                 for line in warned.lines().filter(is_counted) {
                     let (_, sentence) = line.split_once("namesake: ").context(line.to_owned())?;
                     let sentence = sentence.trim_end_matches('"');
-                    ensure!(replayed.out.contains(sentence), "{sentence}: {}", replayed.out);
+                    ensure!(
+                        replayed.out.contains(sentence),
+                        "{sentence}: {}",
+                        replayed.out
+                    );
                 }
                 Ok(())
             })

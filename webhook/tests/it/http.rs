@@ -329,7 +329,14 @@ async fn the_line_of_a_decision_says_what_the_audit_annotations_say() {
     let line = log.lines().find(|line| line.contains("\"decision\""));
     let line: Value = serde_json::from_str(line.unwrap()).unwrap();
     let audited = answer["response"]["auditAnnotations"].as_object().unwrap();
-    for key in ["decision", "rules", "generate-name", "owner-kind", "owner-name", "owner-uid"] {
+    for key in [
+        "decision",
+        "rules",
+        "generate-name",
+        "owner-kind",
+        "owner-name",
+        "owner-uid",
+    ] {
         assert!(audited.contains_key(key), "{key} is not in {answer}");
     }
     for (key, value) in audited {

@@ -101,7 +101,9 @@ pub(crate) async fn run(session: &Session) -> Result<Answer, Failure> {
 async fn has_shared_objects(session: &Session, release: Option<&String>) -> Result<bool, Failure> {
     let kinds: Api<CustomResourceDefinition> = Api::all(session.client.clone());
     let kind = kinds.get_metadata_opt(names::IDENTITY_DEFINITION).await;
-    let kind = match kind.map_err(Failure::to("read the CustomResourceDefinition of Identities")) {
+    let kind = match kind.map_err(Failure::to(
+        "read the CustomResourceDefinition of Identities",
+    )) {
         Err(Failure::Forbidden { .. }) => None,
         read => read?,
     };

@@ -28,8 +28,7 @@ impl Installed {
         )
         .await;
         Self {
-            definition: definition
-                .map_err(unreadable("whether the kind Identity exists already")),
+            definition: definition.map_err(unreadable("whether the kind Identity exists already")),
             webhook: webhook.map_err(unreadable("whether a webhook is installed already")),
         }
     }
@@ -67,7 +66,10 @@ impl Installed {
 
     /// The first part that could not be read.
     pub(super) fn unreadable(&self) -> Option<&Unreadable> {
-        self.definition.as_ref().err().or(self.webhook.as_ref().err())
+        self.definition
+            .as_ref()
+            .err()
+            .or(self.webhook.as_ref().err())
     }
 }
 
@@ -100,8 +102,7 @@ fn newer(home: &str, place: &str, object: &impl Resource) -> Option<Finding> {
         "version {version} is installed, and this is {OWN}: kubectl would replace the newer version without a question"
     );
     let finding = Check::MayInstall.finding(home, place, what);
-    let command =
-        format!("install {version} or newer; to go back: docs/upgrade.md, \"Roll back\"");
+    let command = format!("install {version} or newer; to go back: docs/upgrade.md, \"Roll back\"");
     Some(Finding { command, ..finding })
 }
 
@@ -114,7 +115,10 @@ mod tests {
 
     fn ours() -> CustomResourceDefinition {
         let mut ours = Identity::crd();
-        let part_of = (names::PART_OF_LABEL.to_owned(), names::PART_OF_VALUE.to_owned());
+        let part_of = (
+            names::PART_OF_LABEL.to_owned(),
+            names::PART_OF_VALUE.to_owned(),
+        );
         ours.labels_mut().extend([part_of]);
         ours
     }
@@ -164,7 +168,10 @@ mod tests {
     #[test]
     fn the_release_of_helm_is_named() {
         let mut ours = ours();
-        let release = (names::HELM_RELEASE_ANNOTATION.to_owned(), "cluster".to_owned());
+        let release = (
+            names::HELM_RELEASE_ANNOTATION.to_owned(),
+            "cluster".to_owned(),
+        );
         ours.annotations_mut().extend([release]);
         let detail = with(ours).detail();
         assert!(detail.contains("of Helm's release cluster"), "{detail}");

@@ -171,7 +171,10 @@ fn the_template_of_the_rights_in_a_namespace_is_the_one_of_the_manifests() -> Re
     check("opt-in", |text| {
         let text = text
             .replace("CHARTNAMESPACE", "{{ . | quote }}")
-            .replace("instance: prod\n", "instance: {{ $.Values.stack | quote }}\n")
+            .replace(
+                "instance: prod\n",
+                "instance: {{ $.Values.stack | quote }}\n",
+            )
             .replace(
                 "namespace: namesake-system\n",
                 "namespace: namesake-system{{ include \"namesake.suffix\" $ }}\n",

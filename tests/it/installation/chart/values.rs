@@ -183,7 +183,11 @@ const SETTINGS: [(&str, (&str, &str), &str); 25] = [
         "\"NAMESAKE_COLLECT\",\"value\":\"true\"",
     ),
     ("broker.replicas=3", BROKER, "\"replicas\":3"),
-    ("broker.nodeSelector.pool=system", BROKER, "\"pool\":\"system\""),
+    (
+        "broker.nodeSelector.pool=system",
+        BROKER,
+        "\"pool\":\"system\"",
+    ),
     (
         "broker.googleServiceAccount=b@p.iam.gserviceaccount.com",
         ("ServiceAccount", "namesake-broker"),
@@ -197,12 +201,24 @@ const SETTINGS: [(&str, (&str, &str), &str); 25] = [
     ),
     ("image.registry=r.test/n", WEBHOOK, "r.test/n/webhook:"),
     ("image.tag=9.9", WEBHOOK, "webhook:9.9\""),
-    ("controlPlane.addresses={10.9.0.0/28}", POLICY, "10.9.0.0/28"),
-    ("controlPlane.type=agents", POLICY, "\"from\":[{\"namespaceSelector\":{\"matchLabels\":{\"kubernetes.io/metadata.name\":\"kube-system\"}},\"podSelector\":{\"matchLabels\":{\"k8s-app\":\"konnectivity-agent\"}}}]"),
+    (
+        "controlPlane.addresses={10.9.0.0/28}",
+        POLICY,
+        "10.9.0.0/28",
+    ),
+    (
+        "controlPlane.type=agents",
+        POLICY,
+        "\"from\":[{\"namespaceSelector\":{\"matchLabels\":{\"kubernetes.io/metadata.name\":\"kube-system\"}},\"podSelector\":{\"matchLabels\":{\"k8s-app\":\"konnectivity-agent\"}}}]",
+    ),
     ("doctor.schedule=5 5 * * *", DOCTOR, "\"5 5 * * *\""),
     ("doctor.suspend=true", DOCTOR, "\"suspend\":true"),
     ("doctor.wait=9m", DOCTOR, "--wait=9m"),
-    ("rules.noMatch=deny", ("ConfigMap", "namesake-rules"), "noMatch: deny"),
+    (
+        "rules.noMatch=deny",
+        ("ConfigMap", "namesake-rules"),
+        "noMatch: deny",
+    ),
 ];
 /// Values that decide which objects there are, or what is refused: other tests are about each.
 const OTHERS: [&str; 7] = [
@@ -263,7 +279,9 @@ fn webhook_and_broker_get_the_rights_of_the_manifests_in_each_listed_namespace()
     let more = ["--set", "optInNamespaces={try,research}"];
     let all = rendered(&helms()?[1], EXAMPLE, "namesake-system", &more)?;
     for namespace in ["try", "research"] {
-        let there = all.iter().filter(|one| one["metadata"]["namespace"] == namespace);
+        let there = all
+            .iter()
+            .filter(|one| one["metadata"]["namespace"] == namespace);
         let there: Vec<_> = there.cloned().collect();
         let mut wanted = wanted.clone();
         for object in &mut wanted {

@@ -99,7 +99,10 @@ fn check_action(action: &str, section: &str) -> Result<()> {
         return Ok(());
     };
     let namespaces = [
-        ("{{ with $labels.namespace }}-n {{ . }} {{ end }}", "-n namesake-system "),
+        (
+            "{{ with $labels.namespace }}-n {{ . }} {{ end }}",
+            "-n namesake-system ",
+        ),
         ("{{ $labels.namespace }}", "namesake-system"),
     ];
     let mut command = action[at..].to_owned();

@@ -48,7 +48,8 @@ impl EditCounts {
         let sentences = self.sentences();
         let last = (!sentences.is_empty()).then_some(COUNTED_EXACTLY);
         let all = sentences.iter().map(String::as_str).chain(last);
-        all.map(|sentence| format!("namesake: {sentence}")).collect()
+        all.map(|sentence| format!("namesake: {sentence}"))
+            .collect()
     }
 
     /// What is lost or changed, a sentence each.
@@ -57,9 +58,7 @@ impl EditCounts {
         let mut sentences = Vec::new();
         let EditCount { all, changed, lost } = self.identities;
         if lost > 0 {
-            sentences.push(format!(
-                "this edit takes away {lost} of {all} identities"
-            ));
+            sentences.push(format!("this edit takes away {lost} of {all} identities"));
         }
         if changed > 0 {
             sentences.push(format!(

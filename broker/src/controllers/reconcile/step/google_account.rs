@@ -197,7 +197,8 @@ fn found(repaired: bool, account: ServiceAccount) -> StepOutcome {
 
 /// The outcome of a write. What was restored has to be verified again.
 pub(super) fn written(repaired: bool) -> StepOutcome {
-    let why = "something at Google was missing and has been restored: the identity is verified again";
+    let why =
+        "something at Google was missing and has been restored: the identity is verified again";
     let finding = repaired.then(|| Finding::fails(VERIFIED, Reason::Propagating, why));
     StepOutcome {
         repaired,

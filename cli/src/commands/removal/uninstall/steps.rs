@@ -13,11 +13,10 @@ type Step = (String, Vec<String>);
 
 pub(super) fn answer(there: &Installed) -> Answer {
     let mut steps = Vec::new();
-    let number: usize = there.identities.values().map(Vec::len).sum();
     if !there.opted_in.is_empty() {
         steps.push(opt_out(there));
     }
-    if number > 0 {
+    if identities(there) > 0 {
         steps.push(delete_identities(there));
     }
     let in_use = !steps.is_empty();
@@ -26,28 +25,10 @@ pub(super) fn answer(there: &Installed) -> Answer {
         steps.push(uninstall_others(there));
     }
     let is_refused = !steps.is_empty();
-    let stack = plain(&there.stack);
-    let text = if in_use {
-        format!(
-            "Stack {stack} is in use: {}, {}. The broker is needed until no identity is left, so the commands that delete Namesake are\n\
-             printed only then. First, in this order:\n\n",
-            count(
-                there.opted_in.len(),
-                "opted-in namespace",
-                "opted-in namespaces"
-            ),
-            count(number, "identity", "identities"),
-        )
-    } else if is_needed {
-        format!(
-            "Nothing of stack {stack} is in use, but its release has the policies and roles that other stacks need. First:\n\n"
-        )
-    } else {
+    if !is_refused {
         steps.extend([delete_in_cluster(there), delete_at_google()]);
-        format!(
-            "Nothing of stack {stack} is in use. These commands delete the rest, in this order:\n\n"
-        )
-    };
+    }
+    let text = introduction(there, in_use, is_needed);
     let commands: Vec<_> = steps
         .iter()
         .flat_map(|(_, commands)| commands.clone())
@@ -55,7 +36,11 @@ pub(super) fn answer(there: &Installed) -> Answer {
     // While the uninstall is refused, each step is still to be done.
     let cases = steps.iter().map(|(title, commands)| Case {
         name: title.clone(),
-        found: if is_refused { commands.clone() } else { Vec::new() },
+        found: if is_refused {
+            commands.clone()
+        } else {
+            Vec::new()
+        },
         skipped: None,
     });
     let cases = cases.collect();
@@ -76,6 +61,33 @@ pub(super) fn answer(there: &Installed) -> Answer {
         json: json!({"stack": there.stack, "namespaces": there.opted_in, "identities": there.identities, "commands": commands}),
         cases,
         status: ExitStatus::of(is_refused, true),
+    }
+}
+
+/// How many identities the stack has.
+fn identities(there: &Installed) -> usize {
+    there.identities.values().map(Vec::len).sum()
+}
+
+/// Says what the steps are for. `is_needed`: other stacks need what the release has.
+fn introduction(there: &Installed, in_use: bool, is_needed: bool) -> String {
+    let stack = plain(&there.stack);
+    if in_use {
+        let namespaces = there.opted_in.len();
+        format!(
+            "Stack {stack} is in use: {}, {}. The broker is needed until no identity is left, so the commands that delete Namesake are\n\
+             printed only then. First, in this order:\n\n",
+            count(namespaces, "opted-in namespace", "opted-in namespaces"),
+            count(identities(there), "identity", "identities"),
+        )
+    } else if is_needed {
+        format!(
+            "Nothing of stack {stack} is in use, but its release has the policies and roles that other stacks need. First:\n\n"
+        )
+    } else {
+        format!(
+            "Nothing of stack {stack} is in use. These commands delete the rest, in this order:\n\n"
+        )
     }
 }
 
@@ -143,10 +155,12 @@ fn delete_identities(there: &Installed) -> Step {
 
 /// What all stacks share goes with the last of them.
 fn uninstall_others(there: &Installed) -> Step {
-    let each = there
-        .others
-        .iter()
-        .map(|home| format!("kubectl namesake uninstall --system-namespace={}", quoted(home)));
+    let each = there.others.iter().map(|home| {
+        format!(
+            "kubectl namesake uninstall --system-namespace={}",
+            quoted(home)
+        )
+    });
     let title = format!(
         "Uninstall the other stacks: release {} has what all stacks share, and Helm deletes it with the release",
         plain(there.release.as_deref().unwrap_or_default())
@@ -205,7 +219,9 @@ fn delete_in_cluster(there: &Installed) -> Step {
     if there.others.is_empty() {
         commands.push("kubectl delete clusterrolebinding namesake-carriers namesake-guarded --ignore-not-found".to_owned());
         let shared = match there.has_shared_objects {
-            true => "kubectl delete customresourcedefinition identities.namesake.dev --ignore-not-found",
+            true => {
+                "kubectl delete customresourcedefinition identities.namesake.dev --ignore-not-found"
+            }
             false => "kubectl delete --ignore-not-found -k manifests/cluster",
         };
         commands.push(shared.to_owned());
