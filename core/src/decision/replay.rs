@@ -51,9 +51,12 @@ impl<'r> Replay<'r> {
     /// with the bytes that were read.
     ///
     /// # Errors
-    /// The log cannot be read. What is not an entry of such a log is counted and skipped.
+    /// The log cannot be read. What is not an entry of such a log is counted and skipped; of a list, the report says up to which
+    /// entry it could be read.
     pub fn read(&mut self, log: impl BufRead, progress: impl FnMut(u64)) -> io::Result<()> {
-        read_log(log, |entry| self.add(entry.unwrap_or_default()), progress)
+        let add = |entry: Option<&[u8]>| self.add(entry.unwrap_or_default());
+        self.tally.report.read_up_to = read_log(log, add, progress)?;
+        Ok(())
     }
 
     /// Decides one entry of a log.

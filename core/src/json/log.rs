@@ -11,8 +11,9 @@ use serde_json::value::RawValue;
 /// Longest entry that is read, in bytes: two objects of 3 MiB, the largest request that the API server accepts.
 const MAX_ENTRY_BYTES: u64 = 8 << 20;
 
-/// Calls `entry` with each entry that is not blank: `None` for a line that is too long, and for the rest of a list after the place where
-/// it is broken or an element is too long. `progress` is called with the bytes that were read.
+/// Calls `entry` with each entry that is not blank: `None` for a line that is too long. `progress` is called with the bytes that
+/// were read. If a list is broken somewhere, an element is too long, or something follows the list, the rest is not read: it
+/// returns how many entries were read then.
 ///
 /// # Errors
 /// The log cannot be read.
@@ -20,28 +21,18 @@ pub fn read_log(
     mut log: impl BufRead,
     mut entry: impl FnMut(Option<&[u8]>),
     mut progress: impl FnMut(u64),
-) -> io::Result<()> {
+) -> io::Result<Option<u64>> {
     let spaces = skip_spaces(&mut log)?;
     progress(spaces);
     if log.fill_buf()?.first() == Some(&b'[') {
-        let left = Cell::new(MAX_ENTRY_BYTES);
-        let bounded = Bounded { log, left: &left };
-        let mut reader = serde_json::Deserializer::from_reader(bounded);
-        return match reader.deserialize_seq(Elements(&mut entry, &mut progress, &left)) {
-            Err(error) if error.is_io() && left.get() > 0 => Err(error.into()),
-            Err(_) => {
-                entry(None);
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        };
+        return read_list(log, |element| entry(Some(element)), progress);
     }
     let mut line = Vec::new();
     loop {
         line.clear();
         let mut bytes = Read::take(&mut log, MAX_ENTRY_BYTES).read_until(b'\n', &mut line)? as u64;
         if bytes == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let is_cut = bytes == MAX_ENTRY_BYTES && line.last() != Some(&b'\n');
         if is_cut {
@@ -52,6 +43,25 @@ pub fn read_log(
             entry(Some(text).filter(|_| !is_cut));
         }
         progress(bytes);
+    }
+}
+
+fn read_list(
+    log: impl BufRead,
+    mut element: impl FnMut(&[u8]),
+    mut progress: impl FnMut(u64),
+) -> io::Result<Option<u64>> {
+    let (left, mut number) = (Cell::new(MAX_ENTRY_BYTES), 0);
+    let mut counted = |one: &[u8]| {
+        number += 1;
+        element(one);
+    };
+    let mut reader = serde_json::Deserializer::from_reader(Bounded { log, left: &left });
+    let read = reader.deserialize_seq(Elements(&mut counted, &mut progress, &left));
+    match read.and_then(|()| reader.end()) {
+        Ok(()) => Ok(None),
+        Err(error) if error.is_io() && left.get() > 0 => Err(error.into()),
+        Err(_) => Ok(Some(number)),
     }
 }
 
@@ -105,7 +115,7 @@ impl<R: Read> Read for Bounded<'_, R> {
 
 struct Elements<'c, E, P>(&'c mut E, &'c mut P, &'c Cell<u64>);
 
-impl<'de, E: FnMut(Option<&[u8]>), P: FnMut(u64)> Visitor<'de> for Elements<'_, E, P> {
+impl<'de, E: FnMut(&[u8]), P: FnMut(u64)> Visitor<'de> for Elements<'_, E, P> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,7 +125,7 @@ impl<'de, E: FnMut(Option<&[u8]>), P: FnMut(u64)> Visitor<'de> for Elements<'_, 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let Self(entry, progress, left) = self;
         while let Some(element) = list.next_element::<Box<RawValue>>()? {
-            entry(Some(element.get().as_bytes()));
+            entry(element.get().as_bytes());
             progress(element.get().len() as u64);
             left.set(MAX_ENTRY_BYTES);
         }
@@ -127,37 +137,45 @@ impl<'de, E: FnMut(Option<&[u8]>), P: FnMut(u64)> Visitor<'de> for Elements<'_, 
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Vec<String> {
+    /// The entries of a log, and after how many of them its rest was not read.
+    fn read(text: &str) -> (Vec<String>, Option<u64>) {
         let mut all = Vec::new();
         let log = io::BufReader::with_capacity(3, text.as_bytes());
         let entry = |entry: Option<&[u8]>| {
             all.push(entry.map_or("-".to_owned(), |e| String::from_utf8_lossy(e).into_owned()));
         };
-        read_log(log, entry, |_| ()).unwrap();
-        all
+        let end = read_log(log, entry, |_| ()).unwrap();
+        (all, end)
+    }
+
+    fn entries(all: &[&str]) -> Vec<String> {
+        all.iter().map(|&one| one.to_owned()).collect()
     }
 
     #[test]
     fn each_line_is_an_entry_unless_it_is_blank() {
-        assert_eq!(read(""), [""; 0]);
-        assert_eq!(read("\n 1\n\n  \n{\"half\n2"), ["1", "{\"half", "2"]);
+        assert_eq!(read(""), (vec![], None));
+        let lines = "\n 1\n\n  \n{\"half\n2";
+        assert_eq!(read(lines), (entries(&["1", "{\"half", "2"]), None));
     }
 
     #[test]
     fn a_list_is_read_element_by_element_up_to_where_it_is_broken() {
-        assert_eq!(
-            read("\n [1, {\"a\": [2]},\n3]\n"),
-            ["1", "{\"a\": [2]}", "3"]
-        );
-        assert_eq!(read("[1, 2, {"), ["1", "2", "-"]);
+        let list = "\n [1, {\"a\": [2]},\n3]\n";
+        assert_eq!(read(list), (entries(&["1", "{\"a\": [2]}", "3"]), None));
+        for broken in ["[1, 2, {", "[1, 2, x, 3]", "[1, 2", "[1, 2] [3]", "[1, 2,"] {
+            assert_eq!(read(broken), (entries(&["1", "2"]), Some(2)), "{broken}");
+        }
+        assert_eq!(read("[x"), (vec![], Some(0)));
     }
 
     #[test]
     fn a_list_is_read_up_to_an_element_that_is_too_long() {
         let long = format!("[1, \"{}\", 2]", "3".repeat(9 << 20));
-        assert_eq!(read(&long), ["1", "-"]);
+        assert_eq!(read(&long), (entries(&["1"]), Some(1)));
         let half = format!("\"{}\"", "3".repeat(5 << 20));
-        assert_eq!(read(&format!("[{half}, {half}, 2]")).len(), 3);
+        let (all, end) = read(&format!("[{half}, {half}, 2]"));
+        assert_eq!((all.len(), end), (3, None));
     }
 
     #[test]
@@ -165,8 +183,8 @@ mod tests {
         let long = format!("1\n{}\n2\n", "3".repeat(9 << 20));
         let (mut all, mut bytes) = (Vec::new(), 0);
         let entry = |entry: Option<&[u8]>| all.push(entry.map(<[u8]>::to_vec));
-        read_log(long.as_bytes(), entry, |read| bytes += read).unwrap();
+        let end = read_log(long.as_bytes(), entry, |read| bytes += read).unwrap();
         assert_eq!(all, [Some(b"1".to_vec()), None, Some(b"2".to_vec())]);
-        assert_eq!(bytes, long.len() as u64);
+        assert_eq!((bytes, end), (long.len() as u64, None));
     }
 }

@@ -222,7 +222,8 @@ fn replay_decides_the_requests_of_the_api_servers_own_audit_log_again() -> Resul
         ];
         eventually("alice's Job is in the audit log", async || {
             let replayed = session(&admin, &words).await;
-            replayed.answered(1, &[])?;
+            // The API server may be writing the last line: then the answer is incomplete.
+            ensure!([1, 3].contains(&replayed.code), "{}", replayed.err);
             let json: Value = serde_json::from_str(&replayed.out)?;
             let changes = json["decided"]["changes"]
                 .as_array()
@@ -272,9 +273,9 @@ async fn replay_without_a_cluster(
     session_with_input(&mallory, &offline, &text)
         .await
         .answered(
-            1,
+            3,
             &[
-                "1 entry is not one of an audit log of the API server; the first is entry 1",
+                "not seen: 1 entry that is not one of an audit log of the API server; the first is entry 1",
                 "the audit policy does not record objects",
             ],
         )?;

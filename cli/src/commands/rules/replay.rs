@@ -6,6 +6,7 @@
 //! ```
 
 mod effect;
+mod left_out;
 mod live;
 mod log;
 mod print;

@@ -14,6 +14,8 @@ pub(super) struct Counts {
     pub(super) broken: u64,
     /// Number of the first of them.
     pub(super) first_broken: Option<u64>,
+    /// Number of the last entry that was read, if the rest of the log could not be read.
+    pub(super) read_up_to: Option<u64>,
 }
 
 impl Counts {
@@ -37,8 +39,11 @@ pub(super) fn each<T: DeserializeOwned>(
             _ => counts.add_broken(),
         }
     };
-    read_log(log, add, progress)?;
-    Ok(counts)
+    let read_up_to = read_log(log, add, progress)?;
+    Ok(Counts {
+        read_up_to,
+        ..counts
+    })
 }
 
 #[cfg(test)]
@@ -62,6 +67,7 @@ mod tests {
             entries: 2,
             broken: 2,
             first_broken: Some(2),
+            read_up_to: None,
         };
         assert_eq!((all, counts.unwrap()), (vec![1, 13, 2], expected));
         assert_eq!(bytes, text.len() as u64);

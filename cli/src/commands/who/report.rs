@@ -186,6 +186,11 @@ fn unseen(account: &Account, logs: &Logs) -> Vec<String> {
                 )
             ));
         }
+        unseen.extend(counts.read_up_to.map(|last| {
+            format!(
+                "everything of the {name} log after entry {last}: the list is broken there, or the next entry is too long"
+            )
+        }));
     };
     if let Some(log) = &logs.kubernetes {
         broken("Kubernetes", &log.counts);

@@ -24,6 +24,8 @@ pub struct ReplayReport {
     pub broken: u64,
     /// The numbers of the first of them.
     pub first_broken: Vec<u64>,
+    /// The number of the last entry that was read, if the rest of the log could not be read.
+    pub read_up_to: Option<u64>,
     /// Requests that Namesake's webhook did not decide when they were recorded.
     pub not_opted_in: u64,
     /// Requests of trusted controllers: what they create is decided with its parent.

@@ -192,6 +192,21 @@ fn broken_lines_are_counted_and_skipped() {
 }
 
 #[test]
+fn a_list_that_is_broken_says_up_to_which_entry_it_was_read() {
+    let good = job("alice@acme.com").to_string();
+    let read = |log: &str| {
+        let old = example();
+        let mut replay = Replay::new(&old, &old, false);
+        replay.read(log.as_bytes(), |_| ()).unwrap();
+        let report = replay.finish();
+        (report.decided, report.broken, report.read_up_to)
+    };
+    assert_eq!(read(&format!("[{good}, {good}]")), (2, 0, None));
+    assert_eq!(read(&format!("[{good}, x, {good}]")), (1, 0, Some(1)));
+    assert_eq!(read(&format!("[{good}, 1, {good}]")), (2, 1, None));
+}
+
+#[test]
 fn what_a_task_pod_sends_belongs_to_the_user_in_the_log_and_an_impersonated_user_counts() {
     let new = edited(
         "offboarded: [mallory",

@@ -4,6 +4,7 @@ use namesake_core::{ReplayChange, ReplayReport};
 use serde_json::json;
 
 use super::effect::{Changed, Effect, Then};
+use super::left_out;
 use crate::answer::exit_status::ExitStatus;
 use crate::answer::text::{count, plain, table};
 use crate::answer::{Answer, Case};
@@ -70,25 +71,36 @@ pub(super) fn cell_of(text: &str) -> String {
 
 impl Decided<'_> {
     pub(super) fn answer(&self, is_markdown: bool) -> Answer {
-        let nothing_decided = self.is_log && self.report.decided == 0;
         let loses = |one: &ReplayChange| one.effect != "other";
         let found = self.report.changes.iter().any(loses) || self.effect.takes_away();
+        let not_seen = self.not_seen();
         Answer {
-            text: self.text(Format { is_markdown }),
-            short: self.short(),
+            text: self.text(Format { is_markdown }, &not_seen),
+            short: self.short(&not_seen),
             json: json!({
                 "from": self.old, "to": self.new, "decided": self.report, "identities": self.effect.identities,
-                "grants": self.effect.grants, "quotas": self.effect.quotas, "notSeen": self.unseen,
+                "grants": self.effect.grants, "quotas": self.effect.quotas, "notSeen": not_seen,
             }),
-            cases: self.cases(),
-            status: match nothing_decided {
+            cases: self.cases(&not_seen),
+            status: match self.is_of_nothing() {
                 true => ExitStatus::Usage,
-                false => ExitStatus::of(found, self.unseen.is_empty()),
+                false => ExitStatus::of(found, not_seen.is_empty()),
             },
         }
     }
 
-    fn text(&self, format: Format) -> String {
+    /// Whether the log has nothing that could be decided.
+    fn is_of_nothing(&self) -> bool {
+        self.is_log && self.report.decided == 0
+    }
+
+    /// What could not be seen, or is not in the answer.
+    fn not_seen(&self) -> Vec<String> {
+        let of_report = left_out::not_seen(self.report, self.is_log);
+        of_report.into_iter().chain(self.unseen.to_vec()).collect()
+    }
+
+    fn text(&self, format: Format, not_seen: &[String]) -> String {
         let report = self.report;
         let decided = usize::try_from(report.decided).unwrap_or(usize::MAX);
         let decided = match self.is_log {
@@ -104,15 +116,20 @@ impl Decided<'_> {
             "{heading}Rules {} to {}: {decided} decided again, {} unchanged\n",
             self.old, self.new, report.unchanged
         );
-        let lines = self.summary();
+        let lines = self.summary(not_seen);
         let bullet = if format.is_markdown { "- " } else { "" };
         if !lines.is_empty() {
             let lines = lines.iter().map(|line| format!("{bullet}{line}\n"));
             text += &format!("\n{}", lines.collect::<String>());
         }
         text += &self.tables(format);
+        let seen = if not_seen.is_empty() {
+            ""
+        } else {
+            ", as far as it was seen"
+        };
         let end = match report.changes.is_empty() && self.effect.is_empty() {
-            true => format!("\nThe edit changes nothing in {}.\n", self.what),
+            true => format!("\nThe edit changes nothing in {}{seen}.\n", self.what),
             false => "\nNothing is changed yet.\n".to_owned(),
         };
         text + &end
@@ -159,79 +176,17 @@ impl Decided<'_> {
     }
 
     /// What the counts say, and what was not decided or seen.
-    fn summary(&self) -> Vec<String> {
-        let changes = self.effect.counts.sentences();
-        let unseen = self.unseen.iter();
-        let unseen = unseen.map(|what| plain(&format!("not seen: {what}")));
-        let changes = changes.into_iter();
-        changes.chain(self.left_out()).chain(unseen).collect()
+    fn summary(&self, not_seen: &[String]) -> Vec<String> {
+        let changes = self.effect.counts.sentences().into_iter();
+        let nothing = self.is_of_nothing().then(|| left_out::NOTHING.to_owned());
+        let notes = left_out::notes(self.report);
+        let not_seen = not_seen.iter();
+        let not_seen = not_seen.map(|what| plain(&format!("not seen: {what}")));
+        let all = changes.chain(nothing).chain(notes);
+        all.chain(not_seen).collect()
     }
 
-    /// What a log has that was not decided, or not wholly.
-    fn left_out(&self) -> Vec<String> {
-        let report = self.report;
-        let first = report.first_broken.first().copied().unwrap_or_default();
-        let first = format!("; the first is entry {first}");
-        let nothing = "the log has no request of a user that Namesake decided: is it an audit log of this cluster's API server?";
-        let is_nothing = self.is_log && report.decided == 0;
-        let numbers = [
-            (
-                report.broken,
-                "entry is not one of an audit log of the API server",
-                "entries are not of an audit log of the API server",
-                first.as_str(),
-            ),
-            (
-                report.not_opted_in,
-                "request was",
-                "requests were",
-                " not decided by Namesake, because the namespace was not opted in or the API \
-             server refused it before; --everywhere decides it",
-            ),
-            (
-                report.without_requester,
-                "event does not name who sent the request",
-                "events do not name who sent the request",
-                "",
-            ),
-            (
-                report.without_object,
-                "request was",
-                "requests were",
-                " decided without labels, flow, step and project: the audit policy does not \
-             record objects (level Request)",
-            ),
-            (
-                report.without_groups,
-                "request was",
-                "requests were",
-                " decided without the groups of the requester, which Cloud Logging does not record: rules about groups did not \
-             match",
-            ),
-            (
-                report.other_names,
-                "request",
-                "requests",
-                " got an identity of another name than the rules give now: the log is of another cluster \
-             or stack, or from before an edit of per",
-            ),
-            (
-                report.more_changes,
-                "change is",
-                "changes are",
-                " not listed, because there are too many different ones",
-            ),
-        ];
-        let numbers = numbers.into_iter().filter(|(number, ..)| *number > 0);
-        let numbers = numbers.map(|(number, one, many, rest)| {
-            let number = usize::try_from(number).unwrap_or(usize::MAX);
-            count(number, one, many) + rest
-        });
-        let nothing = is_nothing.then(|| nothing.to_owned());
-        nothing.into_iter().chain(numbers).collect()
-    }
-
-    fn short(&self) -> String {
+    fn short(&self, not_seen: &[String]) -> String {
         let changes = self.report.changes.iter().map(|one| {
             let ReplayChange {
                 effect,
@@ -254,14 +209,13 @@ impl Decided<'_> {
                 one.user
             )) + "\n"
         });
-        let unseen = self
-            .unseen
+        let not_seen = not_seen
             .iter()
             .map(|what| plain(&format!("not seen: {what}")) + "\n");
-        changes.chain(identities).chain(unseen).collect()
+        changes.chain(identities).chain(not_seen).collect()
     }
 
-    fn cases(&self) -> Vec<Case> {
+    fn cases(&self, not_seen: &[String]) -> Vec<Case> {
         let case = |name: &str, found: Vec<String>| Case {
             name: name.to_owned(),
             found,
@@ -279,15 +233,18 @@ impl Decided<'_> {
             .iter()
             .filter(|one| one.then != Then::New);
         let identities = identities.map(|one| identity_row(one).join(" "));
-        let unseen = self.unseen.iter().map(|why| Case {
+        let not_seen = not_seen.iter().map(|why| Case {
             skipped: Some(why.clone()),
             ..case("seen", Vec::new())
         });
+        let nothing = self.is_of_nothing();
+        let nothing = nothing.then(|| case("log", vec![left_out::NOTHING.to_owned()]));
         let found = [
             case("pods", changes.collect()),
             case("identities", identities.collect()),
         ];
-        found.into_iter().chain(unseen).collect()
+        let found = nothing.into_iter().chain(found);
+        found.chain(not_seen).collect()
     }
 }
 

@@ -160,7 +160,32 @@ fn a_log_says_what_was_not_decided_and_why() {
         "replay --rules new.yaml --audit-log audit.log",
         &found,
     );
-    assert_eq!(found.status, ExitStatus::Found);
+    // A broken entry and a name of another cluster: what was found counts less than what was not seen.
+    assert_eq!(found.status, ExitStatus::Incomplete);
+    let skipped = found.cases.iter().filter(|case| case.skipped.is_some());
+    assert_eq!(skipped.count(), 2);
+    assert_eq!(found.json["notSeen"].as_array().map(Vec::len), Some(2));
+    assert!(found.short.contains("not seen: 1 entry"), "{}", found.short);
+}
+
+#[test]
+fn a_log_that_is_not_read_whole_is_incomplete_also_if_nothing_changes() {
+    let good = event("alice").to_string();
+    let mut nobody = event("alice");
+    nobody["user"] = json!({});
+    let whole = answer(&rules("", ""), Some(&[format!("[{good}]")]), &[], false);
+    assert_eq!(whole.status, ExitStatus::Fine, "{}", whole.text);
+    for (log, part) in [
+        (format!("[{good}, {{\"kind\": "), "everything after entry 1"),
+        (format!("{good}\nnot json"), "the first is entry 2"),
+        (format!("{good}\n{nobody}"), "does not name who sent"),
+    ] {
+        let half = answer(&rules("", ""), Some(&[log]), &[], false);
+        assert_eq!(half.status, ExitStatus::Incomplete, "{part}");
+        assert!(half.text.contains(part), "{part}: {}", half.text);
+        let end = "The edit changes nothing in the log, as far as it was seen.\n";
+        assert!(half.text.ends_with(end), "{}", half.text);
+    }
 }
 
 #[test]
@@ -177,6 +202,7 @@ fn a_log_of_which_nothing_is_decided_is_a_usage_error() {
             "{}",
             nothing.text
         );
+        assert_eq!(nothing.cases[0].found.len(), 1, "a failure in JUnit's XML");
     }
 }
 

@@ -159,6 +159,10 @@ fn broken_entries_and_a_log_of_another_cluster_are_reported_and_not_fatal() {
         "{}",
         answer.text
     );
+    let cut = answered(&format!("[{}, {{", event(1, NAME)), &google);
+    let part = "everything of the Kubernetes log after entry 1";
+    assert!(cut.text.contains(part), "{}", cut.text);
+    assert_eq!(cut.status, ExitStatus::Incomplete);
     let other = changed(&event(1, NAME), "/annotations", json!({}));
     let answer = answered(&lines(&[other]), &google);
     assert!(
