@@ -63,7 +63,7 @@ pub(crate) async fn run(global: &Global, options: &Who) -> Result<Answer, Failur
         let read = google::read(log, |bytes| progress.add(bytes), &account, since);
         logs.google = Some(read.map_err(unreadable(path))?);
     }
-    Ok(report::answer(&account, &logs, since))
+    Ok(report::answer(&account, &logs, since, unknown.as_deref()))
 }
 
 /// Looks up in the cluster what the name of an account alone does not say, or says why that is not possible.

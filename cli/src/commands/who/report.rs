@@ -21,9 +21,16 @@ pub(super) struct Logs {
     pub(super) google: Option<GoogleLog>,
 }
 
-pub(super) fn answer(account: &Account, logs: &Logs, since: Timestamp) -> Answer {
+/// `unknown` is why the cluster did not say more about the account.
+pub(super) fn answer(
+    account: &Account,
+    logs: &Logs,
+    since: Timestamp,
+    unknown: Option<&str>,
+) -> Answer {
     let found = through_others(logs);
-    let unseen = unseen(account, logs);
+    let mut unseen = unseen(account, logs);
+    unseen.extend(unknown_account(account, logs, unknown));
     let since = time(since);
     let mut text = format!("{}, since {since}\n", account.describe());
     text += &summary(logs);
@@ -223,6 +230,15 @@ fn unseen(account: &Account, logs: &Logs) -> Vec<String> {
     }
     unseen.extend(before_first_pod(logs));
     unseen
+}
+
+// A pinned Google account does not have the name of the Kubernetes account, so without the Identity its actions are not
+// recognized.
+fn unknown_account(account: &Account, logs: &Logs, unknown: Option<&str>) -> Option<String> {
+    let why = unknown.filter(|_| account.email.is_none() && logs.google.is_some())?;
+    Some(format!(
+        "which Google account it is: {why}; give its e-mail address, or a kubeconfig of its cluster"
+    ))
 }
 
 // Actions that no pod of the log can have done.

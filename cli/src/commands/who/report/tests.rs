@@ -92,7 +92,7 @@ fn answered(kubernetes: &str, google: &str) -> Answer {
         ),
         google: Some(google::read(google.as_bytes(), |_| (), &alice(), since()).unwrap()),
     };
-    answer(&alice(), &logs, since())
+    answer(&alice(), &logs, since(), None)
 }
 
 #[test]
@@ -171,6 +171,30 @@ fn broken_entries_and_a_log_of_another_cluster_are_reported_and_not_fatal() {
         answer.text
     );
     assert_eq!(answer.status, ExitStatus::Incomplete);
+}
+
+#[test]
+fn without_the_identity_nobody_knows_what_a_pinned_account_did() {
+    let pinned = json!({"principalEmail": "alice-ml@acme.iam.gserviceaccount.com"});
+    let google = lines(&[action(3, "data_access", "storage.objects.get", &pinned)]);
+    let answered = |account: &Account, unknown: Option<&str>| {
+        let kubernetes = lines(&[event(1, NAME)]);
+        let kubernetes = kubernetes::read(kubernetes.as_bytes(), |_| (), account, since());
+        let google = google::read(google.as_bytes(), |_| (), account, since());
+        let logs = Logs {
+            kubernetes: Some(kubernetes.unwrap()),
+            google: Some(google.unwrap()),
+        };
+        answer(account, &logs, since(), unknown)
+    };
+    let by_name = Account::parse(NAME).unwrap();
+    let unknown = answered(&by_name, Some("no kubeconfig"));
+    assert_eq!(unknown.status, ExitStatus::Incomplete);
+    let part = "NOT SEEN which Google account it is: no kubeconfig; give its e-mail address";
+    assert!(unknown.text.contains(part), "{}", unknown.text);
+    // In mode direct it has none, and the cluster says so.
+    assert_eq!(answered(&by_name, None).status, ExitStatus::Fine);
+    assert_eq!(answered(&alice(), Some("x")).status, ExitStatus::Fine);
 }
 
 #[test]
