@@ -5,12 +5,13 @@
 //!  └ resolution └ stamp     └ stamp    verified by the webhook, which alone has the keys ─▶ Story ─▶ Answer
 //! ```
 //!
-//! Only `read` and `verify` call the API server; everything else is pure.
+//! Only `read`, `read_identities` and `verify` call the API server; everything else is pure.
 
 mod chain;
 mod facts;
 mod identities;
 mod read;
+mod read_identities;
 mod run_story;
 mod story;
 mod subject;
@@ -55,11 +56,11 @@ pub(crate) async fn run(session: &Session, options: &Explain) -> Result<Answer, 
             run_story::story(&facts, now)
         }
         Subject::Identity => {
-            let facts = read::identity(session, namespace, name).await?;
-            identities::of_identity(&facts, now)
+            let (facts, unseen) = read_identities::identity(session, namespace, name).await?;
+            identities::of_identity(&facts, &unseen, now)
         }
         Subject::User => {
-            let facts = read::user(session, namespace, name, options.trace).await?;
+            let facts = read_identities::user(session, namespace, name, options.trace).await?;
             identities::of_user(&facts, now)
         }
     };

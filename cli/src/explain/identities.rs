@@ -12,12 +12,13 @@ use crate::cluster::identities::is_not_ready;
 /// Waiting pods of an identity that are printed.
 const MAX_WAITING: usize = 3;
 
-pub(super) fn of_identity(facts: &IdentityFacts, now: Timestamp) -> Story {
+/// `unseen`: what could not be seen, and why.
+pub(super) fn of_identity(facts: &IdentityFacts, unseen: &[String], now: Timestamp) -> Story {
     let identity = &facts.identity;
     let namespace = identity.namespace().unwrap_or_default();
     let mut story = Story::new(
         &format!("Identity {namespace}/{}", identity.name_any()),
-        &[],
+        unseen,
     );
     let spec = &identity.spec;
     let user = match spec.user.as_str() {
@@ -135,7 +136,7 @@ mod tests {
     fn an_identity_that_is_not_ready_says_who_waits_and_how_long_it_takes() {
         let now = NOW.parse().unwrap();
         let facts = facts("bob", "Verifying", "False", "Propagating");
-        let answer = of_identity(&facts, now).answer();
+        let answer = of_identity(&facts, &[], now).answer();
         golden::check_as(
             "explain-identity",
             "explain identity mf-bob-aaaaaaaaaaaaaa -n research",

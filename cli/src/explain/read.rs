@@ -1,21 +1,19 @@
-//! Reads what an explanation needs, with the caller's rights. What may not be read is in the facts.
+//! Reads what the explanation of a pod, or of what creates pods, needs, with the caller's rights. What may not be read is in the
+//! facts.
 
 use futures::future::join_all;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Error, ResourceExt};
 use namesake_api::Identity;
-use namesake_api::names::IDENTITY_LABEL;
-use namesake_core::{Launcher, Requester, Rules, User};
+use namesake_core::Rules;
 use namesake_webhook::decide::kinds::{self, Kind, Scope};
-use serde_json::Value;
 
 use super::chain::{self, Found};
-use super::facts::{IdentityFacts, Link, Payload, RunFacts, Trace, UserFacts};
+use super::facts::{Link, Payload, RunFacts};
 use super::subject::Subject;
 use super::verify;
 use crate::answer::failure::Failure;
 use crate::cluster::connect::Session;
-use crate::cluster::identities::{self, Which};
 use crate::cluster::rules_of_stack;
 
 /// How many objects there are at most from a pod to what a person created: pod, Job, JobSet, Workflow, CronWorkflow.
@@ -24,8 +22,6 @@ const MAX_CHAIN: usize = 5;
 const JOB: &str = "batch/Job";
 /// Label of a Job's pods.
 const JOB_LABEL: &str = "batch.kubernetes.io/job-name";
-/// Identities of a user of which the waiting pods are looked for.
-const MAX_IDENTITIES: usize = 20;
 
 /// A pod.
 pub(super) async fn pod(
@@ -66,108 +62,11 @@ pub(super) async fn parent(
     run(session, namespace, (title, chain, unseen), trace).await
 }
 
-/// An Identity.
-pub(super) async fn identity(
-    session: &Session,
-    namespace: &str,
-    name: &str,
-) -> Result<IdentityFacts, Failure> {
-    let identities: Api<Identity> = Api::namespaced(session.client.clone(), namespace);
-    let what = format!("read Identity {namespace}/{name}");
-    let identity = identities.get_opt(name).await.map_err(Failure::to(what))?;
-    let identity = identity.ok_or_else(|| gone("Identity", namespace, name))?;
-    with_waiting(session, identity).await
-}
-
-/// A user, with the identities in the namespace that the caller named, or in all.
-pub(super) async fn user(
-    session: &Session,
-    namespace: &str,
-    name: &str,
-    trace: bool,
-) -> Result<UserFacts, Failure> {
-    let mut unseen = Vec::new();
-    let rules = rules(session, &mut unseen).await;
-    let user = rules.as_ref().map(|rules| who(rules, name));
-    let canonical = match &user {
-        Some(Ok(user)) => Ok(user.clone()),
-        _ => User::canonical(name),
-    };
-    let canonical = canonical.map(|user| user.as_str().to_owned());
-    let canonical = canonical.unwrap_or_else(|_| name.to_owned());
-    let which = Which::OfUser(&canonical);
-    let (own, place) = identities_of(session, (namespace, which), &mut unseen).await?;
-    let own = own
-        .into_iter()
-        .take(MAX_IDENTITIES)
-        .map(|one| with_waiting(session, one));
-    let own: Result<Vec<_>, _> = join_all(own).await.into_iter().collect();
-    let trace = match (&rules, &user) {
-        (Some(rules), Some(Ok(user))) if trace => Some(of_job(rules, user, namespace)),
-        _ => None,
-    };
-    Ok(UserFacts {
-        name: canonical,
-        by_rules: rules.as_ref().zip(user).map(|(rules, user)| match user {
-            Ok(user) if rules.is_offboarded(&user) => format!("{user} is offboarded in the rules"),
-            Ok(user) => format!("requests of {name} are those of user {user}"),
-            Err(why) => why,
-        }),
-        identities: own?,
-        place,
-        trace,
-        unseen,
-    })
-}
-
-/// What the rules say about a Job of a user. Which groups the user is in, only a request of the user shows.
-fn of_job(rules: &Rules, user: &User, namespace: &str) -> Trace {
-    let groups = rules.mentioned_groups(&[]);
-    let place = (namespace, Launcher::Job);
-    let traced = chain::traced(rules, (user, &groups), place, &Value::Null);
-    Trace {
-        decision: format!("a Job of {user} in no group: {}", traced.decision),
-        ..traced
-    }
-}
-
-/// Those that the caller may list, and where they are.
-async fn identities_of(
-    session: &Session,
-    (namespace, which): (&str, Which<'_>),
-    unseen: &mut Vec<String>,
-) -> Result<(Vec<Identity>, String), Failure> {
-    let here = |namespace: &str| format!("namespace {namespace}");
-    match identities::select(session, which).await {
-        Err(Failure::Forbidden { what, why }) if session.namespace.is_none() => {
-            unseen.push(format!("{what}: {why}"));
-            let session = Session {
-                namespace: Some(namespace.to_owned()),
-                ..session.clone()
-            };
-            Ok((identities::select(&session, which).await?, here(namespace)))
-        }
-        listed => {
-            let place = session.namespace.as_deref();
-            Ok((listed?, place.map_or("all namespaces".to_owned(), here)))
-        }
-    }
-}
-
-async fn rules(session: &Session, unseen: &mut Vec<String>) -> Option<Rules> {
+/// The rules of the stack; what may not be read is noted.
+pub(super) async fn rules(session: &Session, unseen: &mut Vec<String>) -> Option<Rules> {
     let rules = rules_of_stack::rules(session).await;
     let noted = rules.map_err(|failure| unseen.push(format!("the rules: {failure}")));
     noted.ok()
-}
-
-fn who(rules: &Rules, name: &str) -> Result<User, String> {
-    let requester = Requester {
-        username: name.to_owned(),
-        groups: Vec::new(),
-        has_credential_id: true,
-    };
-    let user = rules.user(&requester, |_| None);
-    user.map_err(|refusal| format!("{}: {}", refusal.reason, refusal.message))
 }
 
 /// Which kind of thing has this name: the only one.
@@ -319,28 +218,6 @@ async fn next_owner(
     Ok(Some(found.unwrap_or_else(gone)))
 }
 
-async fn with_waiting(session: &Session, identity: Identity) -> Result<IdentityFacts, Failure> {
-    let (namespace, name) = (
-        identity.namespace().unwrap_or_default(),
-        identity.name_any(),
-    );
-    let waiting = if identity.is_ready() {
-        Vec::new()
-    } else {
-        let labels = ListParams::default().labels(&format!("{IDENTITY_LABEL}={name}"));
-        let pods = api(session, &namespace, kinds::pod()).list(&labels).await;
-        let pods = pods.map_err(Failure::to(format!("list pods in {namespace}")))?;
-        let waiting = pods.items.iter();
-        waiting
-            .filter_map(|pod| Some((pod.name_any(), chain::wait(pod)?)))
-            .collect()
-    };
-    Ok(IdentityFacts {
-        identity: Box::new(identity),
-        waiting,
-    })
-}
-
 async fn named(
     session: &Session,
     namespace: &str,
@@ -352,14 +229,16 @@ async fn named(
     found.ok_or_else(|| gone(kind.kind, namespace, name))
 }
 
-fn gone(kind: &str, namespace: &str, name: &str) -> Failure {
+/// For what does not exist.
+pub(super) fn gone(kind: &str, namespace: &str, name: &str) -> Failure {
     Failure::NotFound(format!(
         "{kind} {name} not found in namespace {namespace}: check -n, or it is gone; the audit log still says as whom it ran: \
          kubectl namesake who ACCOUNT"
     ))
 }
 
-fn api(session: &Session, namespace: &str, kind: &Kind) -> Api<DynamicObject> {
+/// The objects of a kind, of a namespace if they have one.
+pub(super) fn api(session: &Session, namespace: &str, kind: &Kind) -> Api<DynamicObject> {
     let api_version = match kind.group {
         "" => kind.version.to_owned(),
         group => format!("{group}/{}", kind.version),
@@ -377,8 +256,8 @@ fn api(session: &Session, namespace: &str, kind: &Kind) -> Api<DynamicObject> {
     }
 }
 
-// What was read; what may not be read is noted.
-fn seen<T>(
+/// What was read; what may not be read is noted.
+pub(super) fn seen<T>(
     unseen: &mut Vec<String>,
     what: &str,
     read: Result<T, Error>,
