@@ -8,6 +8,7 @@ mod before;
 mod checks;
 mod facts;
 mod judge;
+mod outcome;
 mod read;
 mod report;
 mod sources;

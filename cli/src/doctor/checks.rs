@@ -6,6 +6,8 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use namesake_core::Reason;
 
+pub(super) use super::outcome::{Finding, Outcome};
+
 /// A check of `doctor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
@@ -286,56 +288,6 @@ impl ValueEnum for Check {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(PossibleValue::new(self.word()).help(self.meaning()))
-    }
-}
-
-/// Something that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
-    /// The object that it is about.
-    pub(super) place: String,
-    /// What is wrong.
-    pub(super) what: String,
-    /// The command that fixes it.
-    pub(super) command: String,
-}
-
-/// The outcome of a check.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// Nothing was found; with a detail.
-    Fine(String),
-    /// Something was found.
-    Found(Vec<Finding>),
-    /// It could not be seen, with the reason.
-    Unseen(String),
-    /// It could not be seen because a program has not reported it yet, with what is missing: soon it may be there.
-    NotYet(String),
-}
-
-impl Outcome {
-    /// Fine if there are no findings.
-    pub(super) fn of(findings: Vec<Finding>, fine: impl Into<String>) -> Self {
-        match findings.as_slice() {
-            [] => Self::Fine(fine.into()),
-            _ => Self::Found(findings),
-        }
-    }
-
-    /// The other outcome if this one found nothing.
-    pub(super) fn or_if_fine(self, other: Option<Self>) -> Self {
-        match (self, other) {
-            (Self::Fine(_), Some(other)) => other,
-            (outcome, _) => outcome,
-        }
-    }
-
-    /// Why it could not be seen.
-    pub(super) fn unseen(&self) -> Option<&str> {
-        match self {
-            Self::Unseen(why) | Self::NotYet(why) => Some(why),
-            Self::Fine(_) | Self::Found(_) => None,
-        }
     }
 }
 

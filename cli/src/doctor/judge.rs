@@ -12,7 +12,7 @@ use namesake_webhook::state::installation::faults;
 
 use super::checks::{Check, Checked, Finding, Outcome};
 use super::facts::{Facts, Reach};
-use crate::answer::text::count;
+use crate::answer::text::{count, some};
 use crate::check::{self, Read, Severity, Unreadable};
 
 /// Checks of `check` that `doctor` has as checks of its own.
@@ -124,9 +124,11 @@ fn exposure(facts: &Facts, trust: &[String]) -> Outcome {
         .iter()
         .filter(|finding| !OWN.contains(&finding.check))
         .collect();
-    if let (true, Some(unseen)) = (open.is_empty(), report.not_looked_at.first()) {
-        return Outcome::Unseen(format!("{}: {}", unseen.what, unseen.why));
-    }
+    let unseen = report.not_looked_at.iter();
+    let unseen: Vec<_> = unseen
+        .map(|part| format!("{}: {}", part.what, part.why))
+        .collect();
+    let unseen = (!unseen.is_empty()).then(|| Outcome::Unseen(some(&unseen)));
     let critical = open
         .iter()
         .filter(|one| one.severity == Severity::Critical)
@@ -142,7 +144,7 @@ fn exposure(facts: &Facts, trust: &[String]) -> Outcome {
         .then(|| Check::Exposure.finding(&facts.snapshot.home, "cluster", what))
         .into_iter()
         .collect();
-    Outcome::of(finding, "nothing is open")
+    Outcome::of(finding, "nothing is open").and_unseen(unseen)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::checks::{Checked, Finding, Outcome};
+use super::checks::{Checked, Outcome};
 use crate::answer::exit_status::ExitStatus;
 use crate::answer::text::plain;
 use crate::answer::{Answer, Case};
@@ -13,9 +13,7 @@ use crate::answer::{Answer, Case};
 const WIDTH: usize = 18;
 
 pub(super) fn answer(all: &[Checked]) -> Answer {
-    let found = all
-        .iter()
-        .any(|one| matches!(one.outcome, Outcome::Found(_)));
+    let found = all.iter().any(|one| !one.outcome.findings().is_empty());
     let unseen = all.iter().any(|one| one.outcome.unseen().is_some());
     let mut text: String = all.iter().map(block).collect();
     let _ = write!(text, "\n{}", summary(all));
@@ -23,16 +21,16 @@ pub(super) fn answer(all: &[Checked]) -> Answer {
         text,
         short: all.iter().map(lines).collect(),
         json: json!({"checks": all.iter().map(value).collect::<Vec<_>>()}),
-        cases: all.iter().map(case).collect(),
+        cases: all.iter().flat_map(cases).collect(),
         status: ExitStatus::of(found, !unseen),
     }
 }
 
 /// The words of the checks whose outcome may soon be another one, for `--wait`. Rights that are missing do not come by waiting.
 pub(super) fn unsettled(all: &[Checked]) -> Vec<&'static str> {
-    let unsettled = all
-        .iter()
-        .filter(|one| matches!(one.outcome, Outcome::Found(_) | Outcome::NotYet(_)));
+    let unsettled = all.iter().filter(|one| {
+        matches!(one.outcome, Outcome::NotYet(_)) || !one.outcome.findings().is_empty()
+    });
     unsettled.map(|one| one.check.word()).collect()
 }
 
@@ -40,26 +38,20 @@ fn block(one: &Checked) -> String {
     let line = |state: &str, text: &str| {
         format!("{state:<7}{:WIDTH$} {}\n", one.check.word(), plain(text))
     };
+    let indent = " ".repeat(7 + WIDTH);
+    let rest = |name: &str, text: &str| format!("{indent} {name}: {}\n", plain(text));
+    let findings = one.outcome.findings().iter();
+    let findings: String = findings
+        .map(|finding| {
+            line("FOUND", &with_code(one, &finding.what))
+                + &rest("where", &finding.place)
+                + &rest("to do", &finding.command)
+        })
+        .collect();
+    let unseen = one.outcome.unseen().map(|why| line("UNSEEN", why));
     match &one.outcome {
         Outcome::Fine(detail) => line("ok", detail),
-        Outcome::Unseen(why) | Outcome::NotYet(why) => line("UNSEEN", why),
-        Outcome::Found(findings) => {
-            let each = findings.iter().map(
-                |Finding {
-                     place,
-                     what,
-                     command,
-                 }| {
-                    let indent = " ".repeat(7 + WIDTH);
-                    let rest =
-                        |name: &str, text: &str| format!("{indent} {name}: {}\n", plain(text));
-                    line("FOUND", &with_code(one, what))
-                        + &rest("where", place)
-                        + &rest("to do", command)
-                },
-            );
-            each.collect()
-        }
+        _ => findings + &unseen.unwrap_or_default(),
     }
 }
 
@@ -69,23 +61,16 @@ fn with_code(one: &Checked, what: &str) -> String {
 
 fn lines(one: &Checked) -> String {
     let (word, code) = (one.check.word(), one.check.reason().code());
-    match &one.outcome {
-        Outcome::Fine(_) => format!("ok {word}\n"),
-        Outcome::Unseen(why) | Outcome::NotYet(why) => {
-            format!("unseen {word}: {}\n", plain(why))
-        }
-        Outcome::Found(findings) => {
-            let each = findings.iter();
-            each.map(|one| {
-                format!(
-                    "found {word}: {}: {} ({code})\n",
-                    plain(&one.place),
-                    plain(&one.what)
-                )
-            })
-            .collect()
-        }
+    if matches!(one.outcome, Outcome::Fine(_)) {
+        return format!("ok {word}\n");
     }
+    let findings = one.outcome.findings().iter().map(|finding| {
+        let (place, what) = (plain(&finding.place), plain(&finding.what));
+        format!("found {word}: {place}: {what} ({code})\n")
+    });
+    let unseen = one.outcome.unseen();
+    let unseen = unseen.map(|why| format!("unseen {word}: {}\n", plain(why)));
+    findings.chain(unseen).collect()
 }
 
 fn value(one: &Checked) -> Value {
@@ -97,44 +82,55 @@ fn value(one: &Checked) -> Value {
         Outcome::Unseen(why) | Outcome::NotYet(why) => {
             json!({"check": check, "meaning": meaning, "state": "unseen", "detail": why})
         }
-        Outcome::Found(findings) => {
+        Outcome::Found(findings) | Outcome::FoundInPart(findings, _) => {
             let findings: Vec<_> = findings
                 .iter()
                 .map(|one| json!({"where": one.place, "what": one.what, "toDo": one.command}))
                 .collect();
             let code = one.check.reason().code();
-            json!({"check": check, "code": code, "meaning": meaning, "state": "found", "findings": findings})
+            json!({
+                "check": check, "code": code, "meaning": meaning, "state": "found", "findings": findings,
+                "notSeen": one.outcome.unseen(),
+            })
         }
     }
 }
 
-fn case(one: &Checked) -> Case {
-    let (found, skipped) = match &one.outcome {
-        Outcome::Fine(_) => (Vec::new(), None),
-        Outcome::Unseen(why) | Outcome::NotYet(why) => (Vec::new(), Some(why.clone())),
-        Outcome::Found(findings) => {
-            let code = one.check.reason().code();
-            let each = findings.iter();
-            let texts = each.map(|one| {
-                format!(
-                    "{}: {} ({code}; to do: {})",
-                    one.place, one.what, one.command
-                )
-            });
-            (texts.collect(), None)
-        }
+/// What was found, and what was not seen: JUnit has no case that is both a failure and skipped.
+fn cases(one: &Checked) -> Vec<Case> {
+    let (word, code) = (one.check.word(), one.check.reason().code());
+    let findings = one.outcome.findings().iter();
+    let found = findings.map(|one| {
+        format!(
+            "{}: {} ({code}; to do: {})",
+            one.place, one.what, one.command
+        )
+    });
+    let case = Case {
+        name: word.to_owned(),
+        found: found.collect(),
+        skipped: None,
     };
-    Case {
-        name: one.check.word().to_owned(),
-        found,
-        skipped,
+    match (&one.outcome, one.outcome.unseen()) {
+        (Outcome::FoundInPart(..), Some(why)) => {
+            let rest = Case {
+                name: format!("{word}, not seen"),
+                found: Vec::new(),
+                skipped: Some(why.to_owned()),
+            };
+            vec![case, rest]
+        }
+        (_, why) => vec![Case {
+            skipped: why.map(str::to_owned),
+            ..case
+        }],
     }
 }
 
 fn summary(all: &[Checked]) -> String {
     let number = |is: fn(&Outcome) -> bool| all.iter().filter(|one| is(&one.outcome)).count();
     let fine = number(|outcome| matches!(outcome, Outcome::Fine(_)));
-    let found = number(|outcome| matches!(outcome, Outcome::Found(_)));
+    let found = number(|outcome| !outcome.findings().is_empty());
     let unseen = number(|outcome| outcome.unseen().is_some());
     let mut text = format!("{} checks: {fine} fine, {found} found something", all.len());
     if unseen > 0 {

@@ -49,7 +49,7 @@ pub(super) fn outcome(installation: &Installation, facts: &Facts, now: Timestamp
     let fine = fine.unwrap_or_else(|| "no webhooks".to_owned());
     let served = date(serving.expiries.iter().map(|(_, at)| *at).min());
     let served = served.map(|until| format!(", certificates of servers until {until}"));
-    Outcome::of(findings, fine + &served.unwrap_or_default()).or_if_fine(serving.unseen)
+    Outcome::of(findings, fine + &served.unwrap_or_default()).and_unseen(serving.unseen)
 }
 
 /// When the certificates expire that replicas serve, as they say it.

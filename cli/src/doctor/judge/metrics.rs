@@ -125,10 +125,8 @@ mod tests {
     }
 
     fn found(monitors: &[Monitor], policies: &[NetworkPolicy]) -> usize {
-        match outcome(HOME, monitors, policies, &[]) {
-            Outcome::Found(findings) => findings.len(),
-            _ => 0,
-        }
+        let outcome = outcome(HOME, monitors, policies, &[]);
+        outcome.findings().len()
     }
 
     /// The monitor of a file of manifests.

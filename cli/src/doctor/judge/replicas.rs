@@ -52,7 +52,7 @@ pub(super) fn versions(home: &str, facts: &Facts) -> Outcome {
         unseen = Some(Outcome::NotYet(why.to_owned()));
     }
     let fine = format!("{OWN} in {}, as this program", counts.join(" and "));
-    Outcome::of(findings, fine).or_if_fine(unseen)
+    Outcome::of(findings, fine).and_unseen(unseen)
 }
 
 /// A replica of another version than this program's.

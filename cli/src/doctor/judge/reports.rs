@@ -60,7 +60,7 @@ pub(super) fn rights_at_google(home: &str, data: &BTreeMap<String, String>) -> O
         .find(|(_, text)| text.starts_with("not known"));
     let unknown = unknown.map(|(whose, text)| Outcome::Unseen(format!("{whose}: {text}")));
     let all = count(reported.len(), "resource", "resources");
-    Outcome::of(findings.collect(), all).or_if_fine(unknown)
+    Outcome::of(findings.collect(), all).and_unseen(unknown)
 }
 
 pub(super) fn quota(home: &str, data: &BTreeMap<String, String>) -> Outcome {

@@ -69,7 +69,7 @@ pub(super) fn revisions(home: &str, facts: &Facts) -> Outcome {
             let webhooks = webhooks.map_or(0, |all| all.len());
             let webhooks = count(webhooks, "webhook", "webhooks");
             Outcome::of(findings, format!("{wanted} in the broker and {webhooks}"))
-                .or_if_fine(unseen)
+                .and_unseen(unseen)
         })
     })
 }

@@ -8,7 +8,7 @@ use crate::check::Unreadable;
 use crate::cluster::identities::tests::NOW;
 use crate::doctor::report;
 use broken::{BROKEN, HIDDEN};
-use healthy::healthy;
+use healthy::{healthy, unreadable};
 
 fn judged(facts: &Facts) -> Vec<Checked> {
     checked(facts, &Check::all(false), &[], NOW.parse().unwrap())
@@ -17,11 +17,8 @@ fn judged(facts: &Facts) -> Vec<Checked> {
 /// The words of the checks that found something, each with the first finding.
 fn found(facts: &Facts) -> Vec<(&'static str, Finding)> {
     let all = judged(facts).into_iter();
-    all.filter_map(|one| match one.outcome {
-        Outcome::Found(findings) => Some((one.check.word(), findings[0].clone())),
-        _ => None,
-    })
-    .collect()
+    all.filter_map(|one| Some((one.check.word(), one.outcome.findings().first()?.clone())))
+        .collect()
 }
 
 #[test]
@@ -60,6 +57,34 @@ fn what_nobody_has_reported_lately_or_may_not_be_read_is_not_fine() {
             assert!(why.contains(part), "{word}: {why}");
         }
     }
+}
+
+#[test]
+fn a_check_that_found_something_also_says_what_it_could_not_see() {
+    let mut facts = healthy();
+    facts.snapshot.network_policies = Ok(Vec::new());
+    facts.snapshot.accounts = Err(unreadable("the service accounts"));
+    facts.snapshot.token_secrets = Err(unreadable("the names of Secrets with tokens"));
+    let exposure = checked(&facts, &[Check::Exposure], &[], NOW.parse().unwrap());
+    let answer = report::answer(&exposure);
+    assert_eq!(answer.status, ExitStatus::Incomplete);
+    let not_seen = "the service accounts: no right, the names of Secrets with tokens: no right";
+    for (format, parts) in [
+        (&answer.text, ["1 critical, 0 warnings: network", not_seen]),
+        (&answer.short, ["found exposure: ", not_seen]),
+        (&answer.text, ["1 found something", "1 not seen"]),
+    ] {
+        for part in parts {
+            assert!(format.contains(part), "{part}: {format}");
+        }
+    }
+    assert_eq!(answer.json["checks"][0]["state"], "found");
+    assert_eq!(answer.json["checks"][0]["notSeen"], not_seen);
+    let [found, skipped] = answer.cases.as_slice() else {
+        panic!("{:?}", answer.cases);
+    };
+    assert_eq!((found.found.len(), &found.skipped), (1, &None));
+    assert_eq!(skipped.skipped.as_deref(), Some(not_seen));
 }
 
 #[test]
