@@ -17,7 +17,7 @@ use crate::answer::failure::Failure;
 use crate::answer::text::{plain, quoted, table};
 use crate::answer::{Answer, Case};
 use crate::cluster::connect::Session;
-use crate::cluster::identities;
+use crate::cluster::identities::{self, Which, Within};
 use remains::Remains;
 
 /// Options of `offboard`.
@@ -83,7 +83,11 @@ impl Direction {
 pub(crate) async fn run(session: &Session, options: &Offboard) -> Result<Answer, Failure> {
     if options.receipt {
         let mine = of_user(session, &options.user).await?;
-        return Ok(receipt::answer(&options.user, &mine));
+        return Ok(receipt::answer(
+            &options.user,
+            &mine.read,
+            mine.unseen.as_deref(),
+        ));
     }
     change(session, &options.user, Direction::Offboard).await
 }
@@ -103,11 +107,12 @@ async fn change(session: &Session, user: &str, direction: Direction) -> Result<A
     })?;
     let files = rules_files(map.data.as_ref());
     let edited = edited(&files, user, direction)?;
-    let mine = of_user(session, user).await?;
-    let remains = match direction {
+    let Within { read: mine, unseen } = of_user(session, user).await?;
+    let mut remains = match direction {
         Direction::Offboard => remains::of_user(session, user, &mine).await?,
         Direction::Return => Remains::default(),
     };
+    remains.unseen.extend(unseen);
     let rules = (&files, &edited);
     Ok(plan(
         &session.home,
@@ -118,10 +123,19 @@ async fn change(session: &Session, user: &str, direction: Direction) -> Result<A
     ))
 }
 
-async fn of_user(session: &Session, user: &str) -> Result<Vec<Identity>, Failure> {
-    let all = identities::list(session).await?;
-    let mine = all.into_iter().filter(|one| one.spec.user == user);
-    Ok(mine.collect())
+/// The identities of a user in all namespaces, whichever the caller named: the rules are about all of them. Who may not list
+/// those gets the ones of that namespace.
+async fn of_user(session: &Session, user: &str) -> Result<Within<Vec<Identity>>, Failure> {
+    let named = session.namespace.as_ref();
+    let everywhere = Session {
+        namespace: None,
+        default_namespace: named.unwrap_or(&session.default_namespace).clone(),
+        ..session.clone()
+    };
+    identities::within_rights(&everywhere, async |session| {
+        identities::select(session, Which::OfUser(user)).await
+    })
+    .await
 }
 
 /// An edited file: its name, and its text; `None` if the rules say so already.
@@ -196,6 +210,9 @@ fn plan(
         })
         .collect();
     let mut text = match rows.as_slice() {
+        [] if !remains.unseen.is_empty() => {
+            format!("{} has no identity that you may see.\n", plain(user))
+        }
         [] => format!("{} has no identity.\n", plain(user)),
         _ => table(["NAMESPACE", "IDENTITY", "PHASE", "THEN"], &rows),
     };

@@ -17,18 +17,20 @@ struct Entry<'a> {
     left: Vec<String>,
 }
 
-pub(super) fn answer(user: &str, mine: &[Identity]) -> Answer {
+/// `unseen`: why these may not be all identities of the user.
+pub(super) fn answer(user: &str, mine: &[Identity], unseen: Option<&str>) -> Answer {
     let entries: Vec<_> = mine.iter().map(Entry::of).collect();
     let remains = entries.iter().any(|entry| !entry.left.is_empty());
     let mut text: String = entries.iter().map(Entry::text).collect();
-    if entries.is_empty() {
-        text = format!("{} has no identity.\n", plain(user));
-    } else if !remains {
-        text += &format!(
+    text += &match (entries.is_empty(), remains, unseen) {
+        (true, _, None) => format!("{} has no identity.\n", plain(user)),
+        (false, false, None) => format!(
             "\nAll of {} is gone. The names stay reserved. Google keeps deleted accounts for 30 days.\n",
             plain(user)
-        );
-    }
+        ),
+        (_, _, Some(why)) => format!("NOT SEEN {}\n", plain(why)),
+        (false, true, None) => String::new(),
+    };
     let commands: Vec<_> = mine.iter().flat_map(at_google).collect();
     if !commands.is_empty() {
         text +=
@@ -47,14 +49,20 @@ pub(super) fn answer(user: &str, mine: &[Identity]) -> Answer {
         found: entry.left.clone(),
         skipped: None,
     });
+    let not_seen = unseen.map(|why| Case {
+        name: "seen".to_owned(),
+        found: Vec::new(),
+        skipped: Some(why.to_owned()),
+    });
     Answer {
         text,
         short: entries.iter().map(short).collect(),
         json: json!({
             "user": user, "identities": entries.iter().map(Entry::json).collect::<Vec<_>>(), "atGoogle": commands,
+            "notSeen": unseen,
         }),
-        cases: cases.collect(),
-        status: ExitStatus::of(remains, true),
+        cases: cases.chain(not_seen).collect(),
+        status: ExitStatus::of(remains, unseen.is_none()),
     }
 }
 

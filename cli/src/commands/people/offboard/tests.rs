@@ -125,10 +125,10 @@ fn a_receipt_names_what_is_gone_and_what_is_left_and_says_when_all_is_gone() {
     status.google_service_account_id = Some("2".to_owned());
     let written = json!({"grant": grant, "member": "serviceAccount:x"});
     status.grants = vec![serde_json::from_value(written).unwrap()];
-    let left = receipt::answer(BOB, &mine);
+    let left = receipt::answer(BOB, &mine, None);
     assert_eq!(left.status, ExitStatus::Found);
     golden::check_as("offboard-receipt", "offboard bob@acme.com --receipt", &left);
-    let gone = receipt::answer(BOB, &[bob("Gone")]);
+    let gone = receipt::answer(BOB, &[bob("Gone")], None);
     assert_eq!(gone.status, ExitStatus::Fine);
     for part in [
         "All of bob@acme.com is gone",
@@ -140,18 +140,67 @@ fn a_receipt_names_what_is_gone_and_what_is_left_and_says_when_all_is_gone() {
         assert!(gone.text.contains(part), "{part}: {}", gone.text);
     }
     assert_eq!(gone.json["identities"][0]["since"], "2026-11-29T11:57:00Z");
-    assert!(receipt::answer(BOB, &[]).text.contains("has no identity"));
+    assert!(
+        receipt::answer(BOB, &[], None)
+            .text
+            .contains("has no identity")
+    );
     // Nothing of somebody who works is gone, and a pinned account is not theirs.
-    let working = receipt::answer(BOB, &[bob("InUse")]);
+    let working = receipt::answer(BOB, &[bob("InUse")], None);
     assert!(!working.text.contains("gone  "), "{}", working.text);
     let mut pinned = bob("Gone");
     pinned.spec.pinned = true;
-    let pinned = receipt::answer(BOB, &[pinned]);
+    let pinned = receipt::answer(BOB, &[pinned], None);
     assert!(
         !pinned.text.contains("gone  Google service account"),
         "{}",
         pinned.text
     );
+}
+
+/// A session with `-n research` on an API server where bob is gone in research and works in try, and perhaps only research may be
+/// read.
+fn in_research(may_list_all: bool) -> Session {
+    let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        let is_research = request.uri().path().contains("/namespaces/research/");
+        let gone = identity("bob", "Gone", "False", "Offboarded");
+        let mut works = identity("bob", "InUse", "True", "Ready");
+        works.metadata.namespace = Some("try".to_owned());
+        let (status, body) = match (is_research, may_list_all) {
+            (true, _) => (200, json!({"metadata": {}, "items": [gone]})),
+            (false, true) => (200, json!({"metadata": {}, "items": [gone, works]})),
+            (false, false) => (
+                403,
+                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "code": 403}),
+            ),
+        };
+        let body = kube::client::Body::from(body.to_string().into_bytes());
+        let answer = http::Response::builder().status(status).body(body);
+        async move { answer }
+    });
+    Session {
+        client: kube::Client::new(service, "default"),
+        home: "namesake-system".to_owned(),
+        namespace: Some("research".to_owned()),
+        default_namespace: "default".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_is_about_all_namespaces_or_says_which_it_did_not_see() {
+    let options = Offboard {
+        user: BOB.to_owned(),
+        receipt: true,
+    };
+    let all = run(&in_research(true), &options).await.unwrap();
+    assert!(all.text.contains("try/mf-bob"), "{}", all.text);
+    assert_eq!(all.status, ExitStatus::Found);
+    let one = run(&in_research(false), &options).await.unwrap();
+    assert_eq!(one.status, ExitStatus::Incomplete);
+    assert!(!one.text.contains("is gone"), "{}", one.text);
+    let part = "NOT SEEN identities outside namespace research: ";
+    assert!(one.text.contains(part), "{}", one.text);
+    assert!(one.cases.last().unwrap().skipped.is_some());
 }
 
 fn time(text: &str) -> Time {
