@@ -48,7 +48,10 @@ pub(crate) async fn run(
             what: format!("read ConfigMap {}/{name}", session.home),
             why: plain(&why),
         })?;
-        return Ok(unproven(&report, session.namespace.as_deref()));
+        let namespace = session.namespace.as_deref();
+        let unseen = not_listed(&report, namespace);
+        let answer = unproven(&report, namespace);
+        return Ok(with_unseen(answer, unseen, output, console));
     }
     let now = Timestamp::now();
     let within = identities::within_rights(session, async |session| {
@@ -62,15 +65,23 @@ pub(crate) async fn run(
     let within = within.await?;
     let (shown, of) = within.read;
     let answer = answer(&shown, of, now);
-    Ok(match within.unseen {
-        Some(unseen) => {
-            if matches!(output, Output::Short | Output::Json) {
-                say(console.err, &format!("not seen: {}\n", plain(&unseen)));
-            }
-            incomplete(answer, &unseen)
-        }
-        None => answer,
-    })
+    Ok(with_unseen(answer, within.unseen, output, console))
+}
+
+/// The answer, and what could not be seen, if so; on standard error for formats that have only what was asked for.
+fn with_unseen(
+    answer: Answer,
+    unseen: Option<String>,
+    output: Output,
+    console: &mut Console<'_>,
+) -> Answer {
+    let Some(unseen) = unseen else {
+        return answer;
+    };
+    if matches!(output, Output::Short | Output::Json) {
+        say(console.err, &format!("not seen: {}\n", plain(&unseen)));
+    }
+    incomplete(answer, &unseen)
 }
 
 /// An answer without what the caller may not see.
@@ -171,12 +182,16 @@ fn unproven(report: &UnprovenReport, namespace: Option<&str>) -> Answer {
             ]
         })
         .collect();
-    let mut text = match rows.as_slice() {
-        [] => "every parent of pods has a proven requester\n".to_owned(),
+    let unseen = not_listed(report, namespace);
+    let mut text = match (rows.as_slice(), &unseen) {
+        ([], None) => "every parent of pods has a proven requester\n".to_owned(),
+        ([], Some(_)) => "the report lists no parent of pods here\n".to_owned(),
         _ => table(["NAMESPACE", "KIND", "NAME", "WHY"], &rows),
     };
+    // In which namespaces these are, it does not say.
     let more = report.count.saturating_sub(report.parents.len());
-    if more > 0 {
+    let is_more = more > 0 && namespace.is_none();
+    if is_more {
         text += &format!("and {more} more, which the report does not list\n");
     }
     let line = |one: &&UnprovenParent| {
@@ -190,10 +205,19 @@ fn unproven(report: &UnprovenReport, namespace: Option<&str>) -> Answer {
     Answer {
         text,
         short: shown.iter().map(line).collect(),
-        json: json!({"count": report.count, "parents": shown}),
+        json: json!({"count": report.count, "parents": shown, "notSeen": unseen}),
         cases: cases.collect(),
-        status: ExitStatus::of(!shown.is_empty() || more > 0, true),
+        status: ExitStatus::of(!shown.is_empty() || is_more, true),
     }
+}
+
+/// Why a namespace may have more than the report lists.
+fn not_listed(report: &UnprovenReport, namespace: Option<&str>) -> Option<String> {
+    let (listed, all) = (report.parents.len(), report.count);
+    let namespace = namespace.filter(|_| listed < all)?;
+    Some(format!(
+        "parents of pods in namespace {namespace} that the report does not list: of the {all} in all namespaces it lists {listed}"
+    ))
 }
 
 #[cfg(test)]
@@ -249,5 +273,35 @@ mod tests {
         );
         let none = unproven(&UnprovenReport::default(), None);
         assert_eq!(none.status, ExitStatus::Fine);
+    }
+
+    #[test]
+    fn of_one_namespace_a_report_that_does_not_list_all_says_nothing() {
+        let cut = UnprovenReport {
+            count: 1_200,
+            ..UnprovenReport::default()
+        };
+        assert_eq!(unproven(&cut, None).status, ExitStatus::Found);
+        let in_one = |report: &UnprovenReport| {
+            let (mut out, mut err, mut input) = (Vec::new(), Vec::new(), std::io::empty());
+            let mut console = Console {
+                out: &mut out,
+                err: &mut err,
+                input: &mut input,
+            };
+            let unseen = not_listed(report, Some("research"));
+            let answer = unproven(report, Some("research"));
+            let answer = with_unseen(answer, unseen, Output::Json, &mut console);
+            (answer, String::from_utf8(err).unwrap())
+        };
+        let (answer, error) = in_one(&cut);
+        assert_eq!(answer.status, ExitStatus::Incomplete);
+        assert!(!answer.text.contains("every"), "{}", answer.text);
+        let part = "NOT SEEN parents of pods in namespace research that the report";
+        assert!(answer.text.contains(part), "{}", answer.text);
+        assert!(error.starts_with("not seen: parents of pods"), "{error}");
+        assert!(answer.json["notSeen"].is_string());
+        let (answer, error) = in_one(&UnprovenReport::default());
+        assert_eq!((answer.status, error.as_str()), (ExitStatus::Fine, ""));
     }
 }
