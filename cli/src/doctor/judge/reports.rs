@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
-use namesake_api::{UnprovenReport, names};
+use namesake_api::UnprovenReport;
 
 use super::seen;
 use crate::answer::text::{count, some};
 use crate::check::Read;
-use crate::cluster::identities::age;
-use crate::commands::quota::{Quota, quotas, reported_at, rights};
+use crate::commands::quota::{
+    Quota, is_stale, quotas, reported_at, rights, stale_text, undated_text,
+};
 use crate::doctor::checks::{Check, Outcome};
-
-/// An older report counts as none. The broker writes one every ten minutes, but may have to count many accounts first.
-const STALE: SignedDuration = SignedDuration::from_hours(2);
 
 /// Judges the broker's report, if it is a recent one.
 pub(super) fn of_broker(
@@ -28,14 +26,8 @@ pub(super) fn of_broker(
             return Outcome::NotYet(not_reported());
         };
         match reported_at(map) {
-            None => Outcome::Unseen(format!(
-                "the report has no annotation {}: the broker is of an earlier release",
-                names::REPORTED_AT_ANNOTATION
-            )),
-            Some(at) if at + STALE < now => {
-                let age = age(at, now);
-                Outcome::NotYet(format!("the broker has not reported for {age}, since {at}"))
-            }
+            None => Outcome::Unseen(undated_text()),
+            Some(at) if is_stale(at, now) => Outcome::NotYet(stale_text(at, now)),
             Some(_) => judge(data),
         }
     })
