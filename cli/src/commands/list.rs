@@ -147,9 +147,10 @@ fn answer(shown: &[Identity], of: Option<usize>, now: Timestamp) -> Answer {
             json!({"namespace": namespace, "name": name, "user": user, "class": class, "phase": phase, "ready": ready == "True", "reason": reason, "since": since})
         })
         .collect();
+    // Who asks for all of them looks for nothing.
     let cases = shown.iter().zip(&rows).map(|(identity, row)| Case {
         name: format!("{}/{}", row[0], row[1]),
-        found: is_not_ready(identity)
+        found: (of.is_some() && is_not_ready(identity))
             .then(|| format!("{} ({}): {} for {}", row[2], row[4], row[6], row[7]))
             .into_iter()
             .collect(),
@@ -240,7 +241,16 @@ mod tests {
         let not_ready = answer(&not, Some(3), now);
         assert_eq!(not_ready.status, ExitStatus::Found);
         assert_eq!(not_ready.short, "research/mf-bob-aaaaaaaaaaaaaa\n");
-        assert_eq!(answer(&all, None, now).status, ExitStatus::Fine);
+        let list = answer(&all, None, now);
+        assert_eq!(list.status, ExitStatus::Fine);
+        let failures = |answer: &Answer| {
+            answer
+                .cases
+                .iter()
+                .filter(|case| !case.found.is_empty())
+                .count()
+        };
+        assert_eq!((failures(&list), failures(&not_ready)), (0, 1));
         let fine = answer(&[], Some(1), now);
         assert_eq!(
             (fine.status, fine.text.as_str()),
