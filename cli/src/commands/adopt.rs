@@ -1,22 +1,22 @@
 //! `adopt`: assigns a parent of pods to a user, as docs/operate.md describes it. Shows first what would run, and asks.
 
+mod what_runs;
+
 use clap::Args as Flags;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::{Api, Error, ResourceExt};
 use namesake_api::names;
 use namesake_webhook::decide::kinds::{self, Kind, Scope};
 use namesake_webhook::state::served;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::answer::exit_status::ExitStatus;
 use crate::answer::failure::Failure;
-use crate::answer::text::{plain, quoted};
+use crate::answer::text::plain;
 use crate::answer::{Answer, Case, Output};
 use crate::cluster::connect::Session;
 use crate::console::{Console, say};
-
-/// Longest command of a container that is shown, in characters.
-const MAX_COMMAND: usize = 160;
+use what_runs::{WhatRuns, place, shown};
 
 /// How often an object is annotated again that was updated meanwhile.
 const MAX_ATTEMPTS: usize = 10;
@@ -72,15 +72,13 @@ fn answer(kind: &Kind, object: &DynamicObject, user: &str, is_adopted: bool) -> 
         true => format!("{name} belongs to {} now.\n", plain(user)),
         false => "Nothing is changed.\n".to_owned(),
     };
-    let containers = containers(object).into_iter().map(|container| {
-        json!({"name": container["name"], "image": container["image"], "command": command(container)})
-    });
+    let what_runs = WhatRuns::of(object);
     Answer {
         short: text.clone(),
         text,
         json: json!({
             "object": {"kind": kind.kind, "namespace": object.namespace(), "name": object.name_any()}, "user": user,
-            "containers": containers.collect::<Vec<_>>(), "adopted": is_adopted,
+            "containers": what_runs.containers(), "templates": what_runs.templates(), "adopted": is_adopted,
         }),
         cases: vec![Case {
             name,
@@ -89,12 +87,6 @@ fn answer(kind: &Kind, object: &DynamicObject, user: &str, is_adopted: bool) -> 
         }],
         status: ExitStatus::Fine,
     }
-}
-
-/// Namespace and name.
-fn place(object: &DynamicObject) -> String {
-    let namespace = object.namespace().map(|namespace| format!("{namespace}/"));
-    format!("{}{}", namespace.unwrap_or_default(), object.name_any())
 }
 
 /// Annotates the object that was shown. While only its status changes, it tries again.
@@ -188,85 +180,9 @@ fn confirmed(console: &mut Console<'_>, user: &str) -> bool {
     read.is_ok() && ["y", "yes"].contains(&line.trim().to_lowercase().as_str())
 }
 
-/// What the object would run as the user.
-fn shown(kind: &Kind, object: &DynamicObject, user: &str) -> String {
-    let mut text = format!(
-        "{} {} would run as {}:\n",
-        kind.kind,
-        plain(&place(object)),
-        plain(user)
-    );
-    for container in containers(object) {
-        text += &line(container);
-    }
-    let command = format!(
-        "kubectl{} annotate {} {} {}={}",
-        object
-            .namespace()
-            .map(|namespace| format!(" -n {}", quoted(&namespace)))
-            .unwrap_or_default(),
-        kind.plural,
-        quoted(&object.name_any()),
-        names::ADOPT_ANNOTATION,
-        quoted(user)
-    );
-    text + &format!(
-        "Whatever somebody wrote in it runs with their identity: read it first.\nThe same as: {command}\n"
-    )
-}
-
-/// Every container, wherever the kind has its pod templates.
-fn containers(object: &DynamicObject) -> Vec<&Value> {
-    let mut found = Vec::new();
-    find_containers(&object.data, &mut found);
-    found
-}
-
-fn find_containers<'v>(value: &'v Value, found: &mut Vec<&'v Value>) {
-    match value {
-        Value::Object(map) => {
-            for (key, inside) in map {
-                let list = match key.as_str() {
-                    "containers" | "initContainers" | "sidecars" => {
-                        inside.as_array().map(Vec::as_slice)
-                    }
-                    "container" | "script" => Some(std::slice::from_ref(inside)),
-                    _ => None,
-                };
-                match list {
-                    Some(list) => found.extend(list.iter().filter(|one| one["image"].is_string())),
-                    None => find_containers(inside, found),
-                }
-            }
-        }
-        Value::Array(all) => all.iter().for_each(|inside| find_containers(inside, found)),
-        _ => {}
-    }
-}
-
-/// What a container runs: its command and arguments, or its script.
-fn command(container: &Value) -> String {
-    let words = [&container["command"], &container["args"]];
-    let words = words.iter().filter_map(|words| words.as_array()).flatten();
-    let words = words.filter_map(Value::as_str);
-    let words: Vec<_> = words.chain(container["source"].as_str()).collect();
-    words.join(" ")
-}
-
-fn line(container: &Value) -> String {
-    let all = plain(&command(container));
-    let mut command: String = all.chars().take(MAX_COMMAND).collect();
-    if command.len() < all.len() {
-        command += "...";
-    }
-    let text = |key: &str| plain(container[key].as_str().unwrap_or_default());
-    format!("  {} ({}): {command}\n", text("name"), text("image"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::golden;
 
     #[test]
     fn a_kind_is_written_as_kubectl_accepts_it() {
@@ -289,32 +205,6 @@ mod tests {
     }
 
     #[test]
-    fn all_containers_are_shown_with_what_they_run() {
-        let job = json!({
-            "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly", "namespace": "research"},
-            "spec": {"jobTemplate": {"spec": {"template": {"spec": {
-                "initContainers": [{"name": "fetch", "image": "curl", "command": ["curl", "https://data.acme.com"]}],
-                "containers": [{"name": "main", "image": "python:3.12", "command": ["bash", "-c"], "args": ["x".repeat(500)]}],
-            }}}}},
-        });
-        let object: DynamicObject = serde_json::from_value(job).unwrap();
-        let (kind, _) = parse("cronjob/nightly").unwrap();
-        let text = shown(kind, &object, "alice@acme.com");
-        assert!(
-            text.contains("fetch (curl): curl https://data.acme.com\n"),
-            "{text}"
-        );
-        assert!(text.contains("xxx...\n"), "{text}");
-        let text = text.replace(&"x".repeat(MAX_COMMAND - 8), "python train.py ");
-        let answer = Answer::text(text, ExitStatus::Fine);
-        golden::check_as(
-            "adopt",
-            "adopt cronjob/nightly --for alice@acme.com -n research",
-            &answer,
-        );
-    }
-
-    #[test]
     fn what_was_adopted_is_one_document_with_object_user_and_containers() {
         let job = json!({
             "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "t-1", "namespace": "research"},
@@ -325,7 +215,7 @@ mod tests {
         let adopted = answer(kind, &object, "alice@acme.com", true);
         let expected = json!({
             "object": {"kind": "Job", "namespace": "research", "name": "t-1"}, "user": "alice@acme.com", "adopted": true,
-            "containers": [{"name": "main", "image": "python", "command": "a b"}],
+            "containers": [{"name": "main", "image": "python", "command": "a b"}], "templates": [],
         });
         assert_eq!(adopted.json, expected);
         assert_eq!(
@@ -338,23 +228,5 @@ mod tests {
             (&json!(false), "Nothing is changed.\n")
         );
         assert!(adopted.cases[0].skipped.is_none() && not.cases[0].skipped.is_some());
-    }
-
-    #[test]
-    fn a_template_of_argo_shows_its_container_and_script() {
-        let template = json!({
-            "apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTemplate", "metadata": {"name": "t", "namespace": "n"},
-            "spec": {"templates": [
-                {"name": "a", "container": {"name": "", "image": "busybox", "args": ["echo"]}},
-                {"name": "b", "script": {"image": "python", "source": "print(1)\u{1b}"}},
-            ]},
-        });
-        let object: DynamicObject = serde_json::from_value(template).unwrap();
-        let (kind, _) = parse("workflowtemplate/t").unwrap();
-        let text = shown(kind, &object, "alice@acme.com");
-        assert!(
-            text.contains("(busybox): echo\n") && text.contains("(python): print(1)\\u{1b}\n"),
-            "{text}"
-        );
     }
 }
