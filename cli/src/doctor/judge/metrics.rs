@@ -24,10 +24,7 @@ pub(super) fn outcome(
 ) -> Outcome {
     let mut findings = Vec::new();
     let mut scraping = BTreeSet::new();
-    for program in [
-        names::WEBHOOK_SERVICE_ACCOUNT,
-        names::BROKER_SERVICE_ACCOUNT,
-    ] {
+    for program in programs(deployments) {
         let labels = labels(program, deployments);
         let of_it = monitors.iter().filter(|one| scrapes(one, &labels));
         let of_it: Vec<_> = of_it.map(|monitor| monitor.name.clone()).collect();
@@ -56,6 +53,19 @@ pub(super) fn outcome(
         findings.insert(0, Check::Metrics.finding(home, place, what.to_owned()));
     }
     Outcome::of(findings, format!("scraped by {}", some(&scraping)))
+}
+
+/// The programs that have metrics: webhook, broker, and the gateway if it is installed.
+fn programs(deployments: &[Deployment]) -> impl Iterator<Item = &'static str> {
+    let gateway = names::GATEWAY_SERVICE_ACCOUNT;
+    let mut names = deployments.iter().map(ResourceExt::name_any);
+    let gateway = names.any(|name| name == gateway).then_some(gateway);
+    [
+        names::WEBHOOK_SERVICE_ACCOUNT,
+        names::BROKER_SERVICE_ACCOUNT,
+    ]
+    .into_iter()
+    .chain(gateway)
 }
 
 /// The labels of a program's pods.
@@ -109,6 +119,7 @@ fn lets_in(policy: &NetworkPolicy) -> bool {
 mod tests {
     use std::slice::from_ref;
 
+    use serde::de::DeserializeOwned;
     use serde_json::json;
 
     use super::*;
@@ -117,16 +128,20 @@ mod tests {
 
     /// The policies in a file of manifests.
     fn policies(file: &str) -> Vec<NetworkPolicy> {
+        objects(file, "NetworkPolicy")
+    }
+
+    /// The objects of a kind in a file of manifests.
+    fn objects<K: DeserializeOwned>(file: &str, kind: &str) -> Vec<K> {
         let all: Vec<serde_json::Value> = serde_saphyr::from_multiple(file).unwrap();
-        let policies = all.into_iter().filter(|one| one["kind"] == "NetworkPolicy");
-        policies
+        let wanted = all.into_iter().filter(|one| one["kind"] == kind);
+        wanted
             .map(|one| serde_json::from_value(one).unwrap())
             .collect()
     }
 
     fn found(monitors: &[Monitor], policies: &[NetworkPolicy]) -> usize {
-        let outcome = outcome(HOME, monitors, policies, &[]);
-        outcome.findings().len()
+        outcome(HOME, monitors, policies, &[]).findings().len()
     }
 
     /// The monitor of a file of manifests.
@@ -153,6 +168,35 @@ mod tests {
         shipped.extend(metrics);
         assert_eq!(found(&monitor, &shipped), 0);
         assert_eq!(found(&[], &shipped), 1);
+    }
+
+    #[test]
+    fn the_gateway_counts_if_it_is_installed() {
+        let gateway = include_str!("../../../../manifests/gateway/deployment.yaml");
+        let gateway: Vec<Deployment> = objects(gateway, "Deployment");
+        assert_eq!(gateway.len(), 1);
+        let policy = include_str!("../../../../manifests/gateway/network-policy.yaml");
+        let mut policies = policies(policy);
+        let shipped = [monitor(include_str!(
+            "../../../../manifests/metrics/gke/pod-monitoring.yaml"
+        ))];
+        let closed = outcome(HOME, &shipped, &policies, &gateway);
+        let [closed] = closed.findings() else {
+            panic!("{closed:?}");
+        };
+        let part = "connect to port 9402 of namesake-gateway";
+        assert!(closed.what.contains(part), "{closed:?}");
+        let opened = include_str!("../../../../manifests/metrics/network-policy.yaml");
+        policies.extend(self::policies(opened));
+        let outcome = |monitors: &[Monitor]| outcome(HOME, monitors, &policies, &gateway);
+        assert!(outcome(&shipped).findings().is_empty());
+        let mut without = shipped.clone();
+        without[0].selector = serde_json::from_value(json!({"matchExpressions": [
+            {"key": names::NAME_LABEL, "operator": "NotIn", "values": ["namesake-gateway"]},
+        ]}))
+        .unwrap();
+        assert_eq!(outcome(&without).findings().len(), 1);
+        assert_eq!(found(&without, &policies), 0);
     }
 
     #[test]
