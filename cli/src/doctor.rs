@@ -10,6 +10,7 @@ mod facts;
 mod judge;
 mod outcome;
 mod read;
+mod remedy;
 mod report;
 mod sources;
 

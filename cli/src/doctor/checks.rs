@@ -138,7 +138,8 @@ const TABLE: [Row; 19] = [
         Check::Versions,
         "versions",
         "all replicas of webhook and broker are of the version of this program",
-        "install the kubectl-namesake of their version, or apply the manifests of this one: docs/upgrade.md",
+        "kubectl apply --server-side -k OVERLAY, with the manifests of this program's version (docs/upgrade.md); or install the \
+         kubectl-namesake of theirs: cargo install --locked --path cli",
     ),
     row(
         Check::Leader,
@@ -162,7 +163,8 @@ const TABLE: [Row; 19] = [
         Check::Namespaces,
         "namespaces",
         "in every opted-in namespace a rule can match",
-        "add the namespace to match.namespace of a rule and for.namespaces of its class (docs/rules.md)",
+        "kubectl -n HOME edit configmap namesake-rules (or rules.yaml of the overlay), to add the namespace to match.namespace of a rule \
+         and for.namespaces of its class (docs/rules.md)",
     ),
     row(
         Check::Rights,
@@ -186,8 +188,8 @@ const TABLE: [Row; 19] = [
         Check::Metrics,
         "metrics",
         "somebody scrapes the metrics, and a network policy lets them",
-        "add manifests/metrics/gke, or manifests/metrics/prometheus-operator, to the components of the overlay, and apply it; if your \
-         Prometheus finds pods in another way: --skip metrics",
+        "kubectl apply --server-side -k OVERLAY, with manifests/metrics and manifests/metrics/gke (or prometheus-operator) among its \
+         components; if your Prometheus finds pods in another way: --skip metrics",
     ),
     row(
         Check::Exposure,

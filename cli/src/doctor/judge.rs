@@ -5,6 +5,7 @@ mod metrics;
 mod programs;
 mod replicas;
 mod reports;
+mod rights;
 mod rules;
 
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use namesake_webhook::state::installation::faults;
 
 use super::checks::{Check, Checked, Finding, Outcome};
 use super::facts::{Facts, Reach};
+use super::remedy;
 use crate::answer::text::{count, some};
 use crate::check::{self, Read, Severity, Unreadable};
 
@@ -27,7 +29,7 @@ pub(super) fn checked(
 ) -> Vec<Checked> {
     let each = selected.iter().map(|&check| Checked {
         check,
-        outcome: outcome(check, facts, trust, now),
+        outcome: remedy::with_helm(check, facts, outcome(check, facts, trust, now)),
     });
     each.collect()
 }
@@ -57,7 +59,7 @@ fn outcome(check: Check, facts: &Facts, trust: &[String], now: Timestamp) -> Out
         Check::RulesRevision => rules::revisions(home, facts),
         Check::Namespaces => rules::namespaces(facts),
         Check::Rights => reports::of_broker(&facts.quota, now, |data| {
-            reports::rights_at_google(home, data)
+            rights::at_google(home, data, reports::not_reported())
         }),
         Check::Quota => reports::of_broker(&facts.quota, now, |data| reports::quota(home, data)),
         Check::Unproven => seen(&facts.unproven, |map| reports::unproven(home, map.as_ref())),

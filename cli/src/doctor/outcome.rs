@@ -51,6 +51,16 @@ impl Outcome {
         self.and_unseen(unseen)
     }
 
+    /// The same with another command for each finding.
+    pub(super) fn with_command(mut self, command: &str) -> Self {
+        if let Self::Found(findings) | Self::FoundInPart(findings, _) = &mut self {
+            for finding in findings {
+                command.clone_into(&mut finding.command);
+            }
+        }
+        self
+    }
+
     /// What was found.
     pub(super) fn findings(&self) -> &[Finding] {
         match self {

@@ -49,7 +49,8 @@ fn of_one(check: Check) -> Vec<Source> {
         Check::WebhookReachable => (&[Source::Rules, Source::Reach], &[]),
         Check::WebhookReplicas | Check::BrokerReplicas => (&[Source::Deployments], REPLICAS),
         Check::GatewayReplicas => (&[Source::Deployments], &[]),
-        Check::Versions => (&[], REPLICAS),
+        // The Deployments say whether Helm installed them, and so which command fixes it.
+        Check::Versions => (&[Source::Deployments], REPLICAS),
         Check::Leader => (&[Source::Lease], &[]),
         Check::Rules => (&[Source::Rules], &[]),
         Check::RulesRevision => (&[Source::Rules, Source::Accepted], WEBHOOKS),

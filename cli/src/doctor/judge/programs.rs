@@ -10,17 +10,19 @@ use super::replicas;
 use crate::cluster::leader;
 use crate::doctor::checks::{Check, Outcome};
 use crate::doctor::facts::Facts;
+use crate::doctor::remedy;
 
 pub(super) fn replicas(check: Check, facts: &Facts, deployments: &[Deployment]) -> Outcome {
     let (home, name) = (&facts.snapshot.home, program(check));
     let place = format!("Deployment {home}/{name}");
-    let found = |what| Outcome::Found(vec![check.finding(home, place, what)]);
     let Some(deployment) = deployments.iter().find(|one| one.name_any() == name) else {
         if check == Check::GatewayReplicas {
             return Outcome::Fine("not installed".to_owned());
         }
-        return found("it is missing: apply the overlay of the stack".to_owned());
+        let finding = check.finding(home, place, "it is missing".to_owned());
+        return Outcome::Found(vec![remedy::apply_again(facts, finding)]);
     };
+    let found = |what| Outcome::Found(vec![check.finding(home, place, what)]);
     let wanted = deployment.spec.replicas.unwrap_or(1);
     let status = deployment.status.as_ref();
     let ready = status.and_then(|status| status.ready_replicas).unwrap_or(0);

@@ -9,9 +9,7 @@ use namesake_api::UnprovenReport;
 use super::seen;
 use crate::answer::text::{count, some};
 use crate::check::Read;
-use crate::commands::quota::{
-    Quota, is_stale, quotas, reported_at, rights, stale_text, undated_text,
-};
+use crate::commands::quota::{Quota, is_stale, quotas, reported_at, stale_text, undated_text};
 use crate::doctor::checks::{Check, Outcome};
 
 /// Judges the broker's report, if it is a recent one.
@@ -33,26 +31,8 @@ pub(super) fn of_broker(
     })
 }
 
-fn not_reported() -> String {
+pub(super) fn not_reported() -> String {
     "the broker has not reported it: it does within a minute after it begins to lead, with rules in force".to_owned()
-}
-
-pub(super) fn rights_at_google(home: &str, data: &BTreeMap<String, String>) -> Outcome {
-    let reported = rights(data);
-    if reported.is_empty() {
-        return Outcome::NotYet(not_reported());
-    }
-    let lacking = reported
-        .iter()
-        .filter(|(_, text)| text.starts_with("lacks "));
-    let findings = lacking
-        .map(|(whose, text)| Check::Rights.finding(home, *whose, format!("the broker {text}")));
-    let unknown = reported
-        .iter()
-        .find(|(_, text)| text.starts_with("not known"));
-    let unknown = unknown.map(|(whose, text)| Outcome::Unseen(format!("{whose}: {text}")));
-    let all = count(reported.len(), "resource", "resources");
-    Outcome::of(findings.collect(), all).and_unseen(unknown)
 }
 
 pub(super) fn quota(home: &str, data: &BTreeMap<String, String>) -> Outcome {

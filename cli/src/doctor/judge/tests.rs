@@ -1,6 +1,9 @@
 mod broken;
 mod healthy;
 
+use kube::ResourceExt as _;
+use namesake_api::names;
+
 use super::*;
 use crate::answer::exit_status::ExitStatus;
 use crate::answer::golden;
@@ -85,6 +88,38 @@ fn a_check_that_found_something_also_says_what_it_could_not_see() {
     };
     assert_eq!((found.found.len(), &found.skipped), (1, &None));
     assert_eq!(skipped.skipped.as_deref(), Some(not_seen));
+}
+
+#[test]
+fn of_a_release_of_helm_the_commands_are_those_of_helm() {
+    let by_helm = |facts: &mut Facts| {
+        let installation = facts.snapshot.installation.as_mut().unwrap();
+        let release = (names::HELM_RELEASE_ANNOTATION.to_owned(), "gold".to_owned());
+        let validating = installation.validating.as_mut().unwrap();
+        validating.annotations_mut().extend([release]);
+    };
+    let upgrade = "helm upgrade gold charts/namesake --namespace=namesake-system --reuse-values";
+    for word in [
+        "webhooks",
+        "policies",
+        "broker-replicas",
+        "versions",
+        "metrics",
+    ] {
+        let (break_it, ..) = BROKEN.iter().find(|(_, check, _)| *check == word).unwrap();
+        let mut facts = healthy();
+        break_it(&mut facts);
+        let command = |facts: &Facts| {
+            let mut found = found(facts).into_iter();
+            let (_, finding) = found.find(|(check, _)| *check == word).unwrap();
+            finding.command
+        };
+        let manifests = command(&facts);
+        assert!(manifests.starts_with("kubectl apply"), "{manifests}");
+        by_helm(&mut facts);
+        let helm = command(&facts);
+        assert!(helm.starts_with(upgrade), "{word}: {helm}");
+    }
 }
 
 #[test]
