@@ -18,8 +18,8 @@ use crate::commands::who::Who;
 use crate::doctor::Doctor;
 use crate::explain::Explain;
 
-/// Asks an installation of Namesake. Talks to the API server only, with your rights, and changes nothing unless the command's
-/// name says so.
+/// Asks an installation of Namesake. Talks to the API server only, with your rights. Changes nothing, except with `adopt`, which
+/// asks first or needs `--yes`, and with `warm --yes`.
 ///
 /// Exit code 0: fine. 1: something was found, or what it is about does not exist. 2: the command line or a file is not valid. 3:
 /// something could not be seen or done, such as for missing rights. 4: no API server answers, or it has no Namesake.

@@ -12,7 +12,7 @@ use crate::answer::{Answer, Case};
 pub(super) fn answer(report: &Report) -> Answer {
     let short = report.findings.iter().map(line);
     let unseen = report.not_looked_at.iter();
-    let unseen = unseen.map(|one| format!("unseen {}: {}\n", one.what, plain(&one.why)));
+    let unseen = unseen.map(|one| format!("not seen {}: {}\n", one.what, plain(&one.why)));
     Answer {
         text: text(report),
         short: short.chain(unseen).collect(),
@@ -157,7 +157,7 @@ fn summary(report: &Report) -> String {
         (0, 0, 0) => "nothing is open".to_owned(),
         (_, _, 0) => format!("{critical} critical, {warnings} warning{plural}"),
         (_, _, unseen) => format!(
-            "{critical} critical, {warnings} warning{plural}, and {unseen} not checked: run it as a user who may list them"
+            "{critical} critical, {warnings} warning{plural}, and {unseen} not seen: run it as a user who may list them"
         ),
     };
     let trust = match report

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::checks::{Checked, Outcome};
 use crate::answer::exit_status::ExitStatus;
-use crate::answer::text::plain;
+use crate::answer::text::{count, plain};
 use crate::answer::{Answer, Case};
 
-/// Width of the column with the words.
-const WIDTH: usize = 18;
+/// Width of the columns with the state and the word.
+const WIDTH: usize = 25;
 
 pub(super) fn answer(all: &[Checked]) -> Answer {
     let found = all.iter().any(|one| !one.outcome.findings().is_empty());
@@ -36,9 +36,10 @@ pub(super) fn unsettled(all: &[Checked]) -> Vec<&'static str> {
 
 fn block(one: &Checked) -> String {
     let line = |state: &str, text: &str| {
-        format!("{state:<7}{:WIDTH$} {}\n", one.check.word(), plain(text))
+        let begin = format!("{state:<6} {}", one.check.word());
+        format!("{begin:<WIDTH$} {}\n", plain(text))
     };
-    let indent = " ".repeat(7 + WIDTH);
+    let indent = " ".repeat(WIDTH);
     let rest = |name: &str, text: &str| format!("{indent} {name}: {}\n", plain(text));
     let findings = one.outcome.findings().iter();
     let findings: String = findings
@@ -48,7 +49,7 @@ fn block(one: &Checked) -> String {
                 + &rest("to do", &finding.command)
         })
         .collect();
-    let unseen = one.outcome.unseen().map(|why| line("UNSEEN", why));
+    let unseen = one.outcome.unseen().map(|why| line("NOT SEEN", why));
     match &one.outcome {
         Outcome::Fine(detail) => line("ok", detail),
         _ => findings + &unseen.unwrap_or_default(),
@@ -69,7 +70,7 @@ fn lines(one: &Checked) -> String {
         format!("found {word}: {place}: {what} ({code})\n")
     });
     let unseen = one.outcome.unseen();
-    let unseen = unseen.map(|why| format!("unseen {word}: {}\n", plain(why)));
+    let unseen = unseen.map(|why| format!("not seen {word}: {}\n", plain(why)));
     findings.chain(unseen).collect()
 }
 
@@ -132,7 +133,8 @@ fn summary(all: &[Checked]) -> String {
     let fine = number(|outcome| matches!(outcome, Outcome::Fine(_)));
     let found = number(|outcome| !outcome.findings().is_empty());
     let unseen = number(|outcome| outcome.unseen().is_some());
-    let mut text = format!("{} checks: {fine} fine, {found} found something", all.len());
+    let checks = count(all.len(), "check", "checks");
+    let mut text = format!("{checks}: {fine} fine, {found} found something");
     if unseen > 0 {
         let _ = write!(text, ", {unseen} not seen");
     }

@@ -159,7 +159,7 @@ fn half_the_rights_give_half_an_answer_and_the_exit_code_three() -> Result<()> {
         let doctor = session(&mallory, &["doctor"]).await;
         doctor.answered(
             3,
-            &["ok     api-server", "UNSEEN leader", "UNSEEN exposure"],
+            &["ok     api-server", "NOT SEEN leader", "NOT SEEN exposure"],
         )?;
         ensure!(!doctor.out.contains("FOUND"), "{}", doctor.out);
         session(&mallory, &["doctor", "--only", "leadr"])

@@ -54,7 +54,9 @@ pub(super) fn unproven(home: &str, map: Option<&ConfigMap>) -> Outcome {
         return finding("the webhook has not written its report".to_owned());
     };
     match UnprovenReport::from_data(data) {
-        Ok(report) if report.count == 0 => Outcome::Fine("none without".to_owned()),
+        Ok(report) if report.count == 0 => {
+            Outcome::Fine("every parent has a proven requester".to_owned())
+        }
         Ok(report) => {
             let names = report.parents.iter();
             let names: Vec<_> = names
