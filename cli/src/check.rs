@@ -26,11 +26,12 @@ use crate::answer::Answer;
 use crate::answer::exit_status::ExitStatus;
 use crate::answer::failure::Failure;
 use crate::cluster::connect::Session;
+use crate::console::Reading;
 use rbac::findings::RightsReport;
 use rbac::subject::Trusted;
 pub use rbac::subject::{Subject, Trust};
 use rbac::{accounts, rights};
-pub(crate) use read::{Part, if_wanted, list, read as read_snapshot, unreadable};
+pub(crate) use read::{Part, Readable, if_wanted, list, read as read_snapshot, unreadable};
 pub use snapshot::{Account, NamespaceLabels, Read, Snapshot, TokenSecret, Unreadable, Unstamped};
 
 /// Options of the check.
@@ -48,7 +49,9 @@ impl Check {
     /// # Errors
     /// When no API server answers. What the caller is not allowed to read is in the report.
     pub async fn run(&self, client: &Client, namespace: &str) -> anyhow::Result<Report> {
-        let snapshot = read::read(client, namespace, &Part::ALL).await?;
+        let reading = Reading::new();
+        let read = read::read(client, namespace, (&reading, &Part::ALL));
+        let snapshot = Box::pin(reading.all(read)).await?;
         Ok(report(&snapshot, &self.trust))
     }
 }

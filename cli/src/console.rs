@@ -1,9 +1,13 @@
 //! Where a command reads and writes: standard input and output, or those of a test. How far it is, when it takes long.
 
+mod reading;
+
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+pub(crate) use reading::Reading;
 
 /// How long a command works before a progress bar appears.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -58,6 +62,13 @@ impl Progress {
         progress
     }
 
+    /// Of what another one shows.
+    pub(crate) fn hidden() -> Self {
+        let mut progress = Self::of("", None);
+        progress.target = None;
+        progress
+    }
+
     fn new(total: Option<u64>, template: &str, step: u64) -> Self {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -81,10 +92,16 @@ impl Progress {
             return;
         }
         self.bar.inc(std::mem::take(&mut self.new));
+        self.show_if_late();
+    }
+
+    /// Appears if it has worked for so long.
+    fn show_if_late(&mut self) {
         if self.began.elapsed() >= self.patience
             && let Some(target) = self.target.take()
         {
             self.bar.set_draw_target(target);
+            self.bar.tick();
         }
     }
 }
@@ -106,7 +123,17 @@ mod tests {
 
     /// A terminal that keeps what is written.
     #[derive(Clone, Debug, Default)]
-    struct Terminal(Arc<Mutex<String>>);
+    pub(super) struct Terminal(Arc<Mutex<String>>);
+
+    impl Terminal {
+        pub(super) fn target(&self) -> ProgressDrawTarget {
+            ProgressDrawTarget::term_like(Box::new(self.clone()))
+        }
+
+        pub(super) fn text(&self) -> String {
+            self.0.lock().unwrap().clone()
+        }
+    }
 
     impl TermLike for Terminal {
         fn width(&self) -> u16 {
@@ -141,13 +168,12 @@ mod tests {
 
     fn drawn(patience: Duration) -> String {
         let terminal = Terminal::default();
-        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let target = terminal.target();
         let mut progress = Progress::of("people", Some(50));
         (progress.target, progress.patience) = (Some(target), patience);
         (0..50).for_each(|_| progress.add(1));
         drop(progress);
-        let text = terminal.0.lock().unwrap();
-        text.clone()
+        terminal.text()
     }
 
     #[test]

@@ -1,28 +1,25 @@
 //! Reads from the API server what the check needs; of Secrets only the names. Writes nothing.
 
+mod unstamped;
+
 use std::fmt::Debug;
 
 use anyhow::Context as _;
 use futures::join;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
-use kube::api::{DynamicObject, ListParams, PartialObjectMeta};
+use kube::api::{ListParams, PartialObjectMeta};
 use kube::{Api, Client, Error, Resource, ResourceExt};
-use namesake_api::names::{
-    ACCEPTED_RULES_CONFIG_MAP, MODE_LABEL, RULES_CONFIG_MAP, STAMP_ANNOTATION,
-    webhook_configuration,
-};
+use namesake_api::names::{ACCEPTED_RULES_CONFIG_MAP, RULES_CONFIG_MAP, webhook_configuration};
 use namesake_core::Rules;
 use namesake_service::{parse_and_test_rules, parse_rules, rules_files};
 use serde::de::DeserializeOwned;
 
 use super::rbac::{Listing, Rbac};
-use super::{NamespaceLabels, Read, Snapshot, TokenSecret, Unreadable, Unstamped};
-use namesake_webhook::decide::kinds::{self, Scope};
+use super::{NamespaceLabels, Read, Snapshot, TokenSecret, Unreadable};
+use crate::cluster::objects::each_page;
+use crate::console::{Progress, Reading};
 use namesake_webhook::state::installation::Installation;
-use namesake_webhook::state::served;
 
-/// Jobs that may still create pods, as far as the API server can select them.
-const NOT_SUCCEEDED: &str = "status.successful=0";
 /// Type of Secrets with a token, and the annotation that names their account.
 const TOKEN_TYPE: &str = "type=kubernetes.io/service-account-token";
 const TOKEN_ACCOUNT: &str = "kubernetes.io/service-account.name";
@@ -68,14 +65,37 @@ impl Part {
     ];
 }
 
+/// Something that can be read.
+pub(crate) trait Readable: PartialEq {
+    /// For people.
+    fn what(&self) -> &'static str;
+}
+
+impl Readable for Part {
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Version => "the version of the API server",
+            Self::Rules => "the rules",
+            Self::Installation => "Namesake's policies and webhook configurations",
+            Self::Rbac => "who may do what",
+            Self::Namespaces => "the namespaces",
+            Self::Unstamped => "parents without a proven requester",
+            Self::Accounts => "the service accounts",
+            Self::TokenSecrets => "the names of Secrets with tokens",
+            Self::Webhooks => "the mutating webhook configurations",
+            Self::NetworkPolicies => "the network policies of Namesake's namespace",
+        }
+    }
+}
+
 /// What `read` reads, if it is one of the wanted parts.
-pub(crate) async fn if_wanted<P: PartialEq, T>(
-    wanted: &[P],
+pub(crate) async fn if_wanted<P: Readable, T>(
+    (reading, wanted): (&Reading, &[P]),
     part: P,
     read: impl Future<Output = Read<T>>,
 ) -> Read<T> {
     match wanted.contains(&part) {
-        true => read.await,
+        true => reading.of(part.what(), read).await,
         false => Err(not_wanted()),
     }
 }
@@ -88,20 +108,25 @@ fn not_wanted() -> Unreadable {
 }
 
 /// Reads these parts. What the caller is not allowed to read is recorded in the snapshot.
-pub(crate) async fn read(client: &Client, home: &str, parts: &[Part]) -> anyhow::Result<Snapshot> {
+pub(crate) async fn read(
+    client: &Client,
+    home: &str,
+    (reading, parts): (&Reading, &[Part]),
+) -> anyhow::Result<Snapshot> {
     let version = match parts.contains(&Part::Version) {
-        true => version(client).await?,
+        true => reading.of(Part::Version.what(), version(client)).await?,
         false => Err(not_wanted()),
     };
+    let wanted = (reading, parts);
     let namespaces = async {
-        let namespaces = if_wanted(parts, Part::Namespaces, namespaces(client)).await;
-        let unstamped = unstamped(client, &namespaces);
-        let unstamped = if_wanted(parts, Part::Unstamped, unstamped).await;
+        let namespaces = if_wanted(wanted, Part::Namespaces, namespaces(client)).await;
+        let unstamped = unstamped::all(client, &namespaces);
+        let unstamped = if_wanted(wanted, Part::Unstamped, unstamped).await;
         (namespaces, unstamped)
     };
-    let webhooks = list(everywhere(client), "the mutating webhook configurations");
-    let network_policies = "the network policies of Namesake's namespace";
-    let network_policies = list(Api::namespaced(client.clone(), home), network_policies);
+    let webhooks = list(everywhere(client), Part::Webhooks.what());
+    let network_policies = Api::namespaced(client.clone(), home);
+    let network_policies = list(network_policies, Part::NetworkPolicies.what());
     let (
         rules,
         installation,
@@ -112,14 +137,14 @@ pub(crate) async fn read(client: &Client, home: &str, parts: &[Part]) -> anyhow:
         webhooks,
         network_policies,
     ) = join!(
-        if_wanted(parts, Part::Rules, rules(client, home)),
-        if_wanted(parts, Part::Installation, installation(client, home)),
-        if_wanted(parts, Part::Rbac, rbac(client)),
+        if_wanted(wanted, Part::Rules, rules(client, home)),
+        if_wanted(wanted, Part::Installation, installation(client, home)),
+        if_wanted(wanted, Part::Rbac, rbac(client)),
         namespaces,
-        if_wanted(parts, Part::Accounts, accounts(client)),
-        if_wanted(parts, Part::TokenSecrets, token_secrets(client)),
-        if_wanted(parts, Part::Webhooks, webhooks),
-        if_wanted(parts, Part::NetworkPolicies, network_policies),
+        if_wanted(wanted, Part::Accounts, accounts(client)),
+        if_wanted(wanted, Part::TokenSecrets, token_secrets(client)),
+        if_wanted(wanted, Part::Webhooks, webhooks),
+        if_wanted(wanted, Part::NetworkPolicies, network_policies),
     );
     Ok(Snapshot {
         home: home.to_owned(),
@@ -184,20 +209,30 @@ pub(crate) async fn list<K>(api: Api<K>, what: &'static str) -> Read<Vec<K>>
 where
     K: Clone + DeserializeOwned + Debug,
 {
-    let found = api.list(&ListParams::default()).await;
-    found.map(|list| list.items).map_err(unreadable(what))
+    let list = async |params: &ListParams| api.list(params).await;
+    let mut found = Vec::new();
+    let mut progress = Progress::hidden();
+    let listed = each_page(list, ListParams::default(), &mut progress, |one| {
+        found.push(one);
+    });
+    listed.await.map_err(unreadable(what))?;
+    Ok(found)
 }
 
 async fn metadata<K>(
     api: Api<K>,
-    params: &ListParams,
+    params: ListParams,
     what: &'static str,
 ) -> Read<Vec<PartialObjectMeta<K>>>
 where
     K: Clone + DeserializeOwned + Debug + Resource,
 {
-    let found = api.list_metadata(params).await;
-    found.map(|list| list.items).map_err(unreadable(what))
+    let list = async |params: &ListParams| api.list_metadata(params).await;
+    let mut found = Vec::new();
+    let mut progress = Progress::hidden();
+    let listed = each_page(list, params, &mut progress, |one| found.push(one));
+    listed.await.map_err(unreadable(what))?;
+    Ok(found)
 }
 
 /// The current rules; if they are not valid or fail their own tests, those that the broker accepted last.
@@ -248,7 +283,7 @@ async fn rbac(client: &Client) -> Read<Rbac> {
 
 async fn namespaces(client: &Client) -> Read<Vec<NamespaceLabels>> {
     let api = everywhere::<Namespace>(client);
-    let all = metadata(api, &ListParams::default(), "the namespaces").await?;
+    let all = metadata(api, ListParams::default(), "the namespaces").await?;
     // Nothing new can be created in a namespace that is being deleted.
     let stay = all
         .into_iter()
@@ -260,49 +295,9 @@ async fn namespaces(client: &Client) -> Read<Vec<NamespaceLabels>> {
     Ok(places.collect())
 }
 
-/// Parents without a stamp in namespaces where stamps are checked. What a controller created belongs to its parent.
-async fn unstamped(client: &Client, places: &Read<Vec<NamespaceLabels>>) -> Read<Vec<Unstamped>> {
-    let what = "parents without a proven requester";
-    let served = served(client).await.map_err(unreadable(what))?;
-    let off = |place: &&NamespaceLabels| {
-        place
-            .labels
-            .get(MODE_LABEL)
-            .is_some_and(|mode| mode == "off")
-    };
-    let opted_in = places.iter().flatten();
-    let opted_in = opted_in.filter(|place| place.is_opted_in() && !off(place));
-    let mut found = Vec::new();
-    for place in opted_in {
-        let kinds = kinds::parents().filter(|(kind, _)| kind.scope == Scope::Namespaced);
-        for (kind, resource) in kinds.filter_map(|(kind, _)| Some((kind, served.get(kind.name)?))) {
-            let api = Api::<DynamicObject>::namespaced_with(client.clone(), &place.name, resource);
-            let all = ListParams::default();
-            let params = match kind.kind {
-                "Job" => all.fields(NOT_SUCCEEDED),
-                _ => all,
-            };
-            let listed = metadata(api, &params, what).await?.into_iter();
-            let is_made = |one: &PartialObjectMeta<DynamicObject>| {
-                one.owner_references()
-                    .iter()
-                    .any(|owner| owner.controller == Some(true))
-            };
-            let bare = listed
-                .filter(|one| !one.annotations().contains_key(STAMP_ANNOTATION) && !is_made(one));
-            found.extend(bare.map(|one| Unstamped {
-                namespace: place.name.clone(),
-                kind: kind.plural,
-                name: one.name_any(),
-            }));
-        }
-    }
-    Ok(found)
-}
-
 async fn accounts(client: &Client) -> Read<Vec<(String, String)>> {
     let api = everywhere::<ServiceAccount>(client);
-    let all = metadata(api, &ListParams::default(), "the service accounts").await?;
+    let all = metadata(api, ListParams::default(), "the service accounts").await?;
     Ok(all
         .into_iter()
         .map(|one| (one.namespace().unwrap_or_default(), one.name_any()))
@@ -312,7 +307,7 @@ async fn accounts(client: &Client) -> Read<Vec<(String, String)>> {
 async fn token_secrets(client: &Client) -> Read<Vec<TokenSecret>> {
     let params = ListParams::default().fields(TOKEN_TYPE);
     let api = everywhere::<Secret>(client);
-    let all = metadata(api, &params, "the names of Secrets with tokens").await?;
+    let all = metadata(api, params, "the names of Secrets with tokens").await?;
     let secrets = all.into_iter().map(|one| TokenSecret {
         namespace: one.namespace().unwrap_or_default(),
         name: one.name_any(),

@@ -18,8 +18,11 @@ use super::checks::Check;
 use super::facts::{Facts, Monitor, ProgramPod, Reach};
 use super::sources::{self, Source};
 use crate::answer::failure::Failure;
-use crate::check::{Read, Snapshot, Unreadable, if_wanted, list, read_snapshot, unreadable};
+use crate::check::{
+    Read, Readable as _, Snapshot, Unreadable, if_wanted, list, read_snapshot, unreadable,
+};
 use crate::cluster::connect::Session;
+use crate::console::Reading;
 
 /// Kinds that tell a Prometheus to scrape pods: group, kind and name in URLs.
 const MONITORS: [(&str, &str, &str); 2] = [
@@ -35,32 +38,49 @@ const DRY_RUN_NAMESPACE: &str = "namesake-doctor";
 
 /// Reads what the checks need. What the caller is not allowed to read is recorded in the facts.
 pub(super) async fn read(session: &Session, selected: &[Check]) -> Result<Facts, Failure> {
-    let wanted = sources::of(selected);
-    let parts = sources::parts(&wanted);
-    let map = |source, name, what| if_wanted(&wanted, source, config_map(session, name, what));
-    let rules = map(Source::Rules, names::RULES_CONFIG_MAP, "the rules");
+    let reading = Reading::new();
+    reading.all(read_at_once(session, selected, &reading)).await
+}
+
+async fn read_at_once(
+    session: &Session,
+    selected: &[Check],
+    reading: &Reading,
+) -> Result<Facts, Failure> {
+    let sources = sources::of(selected);
+    let parts = sources::parts(&sources);
+    let wanted = (reading, sources.as_slice());
+    let map = |source: Source, name| {
+        let what = source.what();
+        if_wanted(wanted, source, config_map(session, name, what))
+    };
+    // A webhook that is down takes five seconds to answer.
+    let rules_and_reach = async {
+        let rules = map(Source::Rules, names::RULES_CONFIG_MAP).await;
+        let reach = reach(&session.client, &rules);
+        let reach = if_wanted(wanted, Source::Reach, reach).await;
+        (rules, reach)
+    };
     // Boxed: together they would be too large for the stack of a thread.
     let rest = Box::pin(async {
-        let (accepted, quota) = (names::ACCEPTED_RULES_CONFIG_MAP, names::QUOTA_CONFIG_MAP);
-        let unproven = "the report of the webhook";
         join!(
-            if_wanted(&wanted, Source::Deployments, deployments(session)),
-            if_wanted(&wanted, Source::Lease, lease(session)),
-            map(Source::Accepted, accepted, "the accepted rules"),
-            map(Source::Quota, quota, "the report of the broker"),
-            map(Source::Unproven, names::UNPROVEN_CONFIG_MAP, unproven),
-            if_wanted(&wanted, Source::Pods, pods(session)),
-            if_wanted(&wanted, Source::Monitors, monitors(session)),
-            if_wanted(&wanted, Source::NetworkPolicies, network_policies(session)),
+            if_wanted(wanted, Source::Deployments, deployments(session)),
+            if_wanted(wanted, Source::Lease, lease(session)),
+            map(Source::Accepted, names::ACCEPTED_RULES_CONFIG_MAP),
+            map(Source::Quota, names::QUOTA_CONFIG_MAP),
+            map(Source::Unproven, names::UNPROVEN_CONFIG_MAP),
+            if_wanted(wanted, Source::Pods, pods(session)),
+            if_wanted(wanted, Source::Monitors, monitors(session)),
+            if_wanted(wanted, Source::NetworkPolicies, network_policies(session)),
         )
     });
-    let snapshot = Box::pin(read_snapshot(&session.client, &session.home, &parts));
-    let (rules, snapshot, rest) = join!(rules, snapshot, rest);
+    let parts = (reading, parts.as_slice());
+    let snapshot = Box::pin(read_snapshot(&session.client, &session.home, parts));
+    let (rules_and_reach, snapshot, rest) = join!(Box::pin(rules_and_reach), snapshot, rest);
     let snapshot: Snapshot =
         snapshot.map_err(|error| Failure::NoApiServer(format!("{error:#}")))?;
+    let (rules, reach) = rules_and_reach;
     let (deployments, lease, accepted, quota, unproven, pods, monitors, network_policies) = rest;
-    let reach = reach(&session.client, &rules);
-    let reach = if_wanted(&wanted, Source::Reach, reach).await;
     Ok(Facts {
         snapshot,
         deployments,
@@ -91,13 +111,13 @@ async fn lease(session: &Session) -> Read<Option<Lease>> {
     get(
         &session.at_home(),
         names::BROKER_LEASE,
-        "the Lease of the broker",
+        Source::Lease.what(),
     )
     .await
 }
 
 async fn deployments(session: &Session) -> Read<Vec<Deployment>> {
-    list(session.at_home(), "the Deployments").await
+    list(session.at_home(), Source::Deployments.what()).await
 }
 
 async fn pods(session: &Session) -> Read<Vec<ProgramPod>> {
@@ -111,7 +131,7 @@ async fn pods(session: &Session) -> Read<Vec<ProgramPod>> {
         .at_home::<Pod>()
         .list_metadata(&ListParams::default().labels(&label))
         .await;
-    let listed = listed.map_err(unreadable("the pods of webhook and broker"))?;
+    let listed = listed.map_err(unreadable(Source::Pods.what()))?;
     let each = listed.items.iter().map(|pod| ProgramPod {
         program: pod
             .labels()
@@ -134,7 +154,7 @@ async fn monitors(session: &Session) -> Read<Vec<Monitor>> {
         match api.list(&ListParams::default()).await {
             Ok(list) => found.extend(list.items.iter().map(|one| monitor(kind, one))),
             Err(Error::Api(status)) if status.code == 404 => {}
-            Err(error) => return Err(unreadable("who scrapes the metrics")(error)),
+            Err(error) => return Err(unreadable(Source::Monitors.what())(error)),
         }
     }
     Ok(found)
@@ -161,12 +181,12 @@ pub(super) fn monitor(kind: &str, object: &DynamicObject) -> Monitor {
 }
 
 async fn network_policies(session: &Session) -> Read<Vec<NetworkPolicy>> {
-    list(session.at_home(), "the network policies").await
+    list(session.at_home(), Source::NetworkPolicies.what()).await
 }
 
 /// Whether the webhook answers: a namespace that is opted in gets its epoch from the webhook, also in a dry run.
 async fn reach(client: &Client, rules: &Read<Option<ConfigMap>>) -> Read<Reach> {
-    let what = "whether the webhook answers";
+    let what = Source::Reach.what();
     let map = rules.as_ref().map_err(Clone::clone)?;
     let files = rules_files(map.as_ref().and_then(|map| map.data.as_ref()));
     let rules = parse_rules(&files).map_err(|_| Unreadable {
@@ -207,7 +227,7 @@ fn reached(created: kube::Result<Namespace>, stack: &str) -> Read<Reach> {
         {
             Ok(Reach::Answered)
         }
-        Err(error) => Err(unreadable("whether the webhook answers")(error)),
+        Err(error) => Err(unreadable(Source::Reach.what())(error)),
     }
 }
 
@@ -231,12 +251,24 @@ fn opted_in(stack: &str) -> Namespace {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use kube::client::Body;
     use parking_lot::Mutex;
     use serde_json::json;
 
     use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    fn session(client: Client) -> Session {
+        Session {
+            client,
+            home: "namesake-system".to_owned(),
+            namespace: None,
+            default_namespace: "default".to_owned(),
+        }
+    }
 
     /// What of an API server that refuses everything is read for these checks.
     async fn asked(checks: &[Check]) -> Vec<String> {
@@ -250,15 +282,42 @@ mod tests {
             let answer = http::Response::builder().status(403).body(body);
             async move { answer }
         });
-        let session = Session {
-            client: Client::new(service, "default"),
-            home: "namesake-system".to_owned(),
-            namespace: None,
-            default_namespace: "default".to_owned(),
-        };
+        let session = session(Client::new(service, "default"));
         read(&session, checks).await.unwrap();
         let asked = asked.lock();
         asked.clone()
+    }
+
+    /// A webhook that is down takes long, and everything else does not wait for it.
+    #[tokio::test]
+    async fn the_webhook_is_asked_while_everything_else_is_read() {
+        let (asked, is_asked) = tokio::sync::watch::channel(false);
+        let asked = Arc::new(asked);
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            let (asked, mut is_asked) = (Arc::clone(&asked), is_asked.clone());
+            async move {
+                let is_post = request.method() == http::Method::POST;
+                let rules = json!({"metadata": {}, "data": {"rules.yaml": include_str!("../../../manifests/base/rules.yaml")}});
+                let (code, body) = match request.uri().path() {
+                    path if path.ends_with("/namesake-rules") => (200, rules),
+                    _ => (
+                        403,
+                        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "code": 403}),
+                    ),
+                };
+                if is_post {
+                    asked.send_replace(true);
+                } else if code != 200 {
+                    let _ = is_asked.wait_for(|asked| *asked).await;
+                }
+                let body = Body::from(body.to_string().into_bytes());
+                http::Response::builder().status(code).body(body)
+            }
+        });
+        let session = session(Client::new(service, "default"));
+        let checks = [Check::WebhookReachable, Check::Leader, Check::Namespaces];
+        let all = tokio::time::timeout(DEADLINE, read(&session, &checks)).await;
+        assert!(all.unwrap().unwrap().reach.is_err());
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! What each check needs to be read.
 
 use super::checks::Check;
-use crate::check::Part;
+use crate::check::{Part, Readable};
 
 /// Something that `doctor` reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,24 @@ pub(super) enum Source {
     NetworkPolicies,
     /// Whether the webhook answers.
     Reach,
+}
+
+impl Readable for Source {
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Snapshot(part) => part.what(),
+            Self::Deployments => "the Deployments",
+            Self::Pods => "the pods of webhook and broker",
+            Self::Lease => "the Lease of the broker",
+            Self::Rules => "the rules",
+            Self::Accepted => "the accepted rules",
+            Self::Quota => "the report of the broker",
+            Self::Unproven => "the report of the webhook",
+            Self::Monitors => "who scrapes the metrics",
+            Self::NetworkPolicies => "the network policies",
+            Self::Reach => "whether the webhook answers",
+        }
+    }
 }
 
 /// What the replicas of the webhook say about themselves, and of both programs.
