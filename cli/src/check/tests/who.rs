@@ -1,6 +1,7 @@
 //! Findings about subjects that can act as another user.
 
 use super::*;
+use crate::answer::golden;
 
 #[test]
 fn every_right_to_act_as_another_user_is_found_with_its_holder() {
@@ -287,4 +288,17 @@ fn the_role_edit_in_an_opted_in_namespace_is_found_until_the_token_guard_refuses
             .iter()
             .any(|f| f.starts_with("token-guard: "))
     );
+}
+
+/// A sample of the output, which docs/install.md has too.
+#[test]
+fn a_finding_says_who_where_and_what_to_do() {
+    let edit = role("edit", "", &["pods"], &["create"]);
+    let devs = [subject("Group", "devs@acme.com")];
+    let bound = binding(None, "devs", "edit", &devs);
+    let answer = print::answer(&report(&installed(&[edit, bound]), &[]));
+    golden::check("check", &answer);
+    let install = include_str!("../../../../docs/install.md");
+    let first = answer.text.split("\n\n").next().unwrap();
+    assert!(install.contains(first), "not in docs/install.md: {first}");
 }

@@ -75,7 +75,7 @@ impl Serving {
                     continue;
                 }
             };
-            for Replica { pod, status } in replicas {
+            for Replica { pod, status, .. } in replicas {
                 let expires = status.and_then(|status| status.certificate_expires?.parse().ok());
                 match expires {
                     Some(expires) => serving.expiries.push((pod.to_owned(), expires)),

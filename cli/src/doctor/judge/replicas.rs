@@ -9,12 +9,20 @@ use crate::cluster::versions::{OWN, difference, status_of};
 use crate::doctor::checks::{Check, Finding, Outcome};
 use crate::doctor::facts::Facts;
 
+/// The programs whose replicas say what they are, each with one and several of them in words.
+pub(super) const PROGRAMS: [(&str, &str, &str); 2] = [
+    (names::WEBHOOK_SERVICE_ACCOUNT, "webhook", "webhooks"),
+    (names::BROKER_SERVICE_ACCOUNT, "broker", "brokers"),
+];
+
 /// A replica, and what it says about itself.
 pub(super) struct Replica<'f> {
     /// Its pod.
     pub(super) pod: &'f str,
     /// What it says, if it says something.
     pub(super) status: Option<ReplicaStatus>,
+    /// The revision of the rules that it uses, if it says so.
+    pub(super) rules: Option<&'f str>,
 }
 
 /// The replicas of a program, or what could not be read of them.
@@ -28,6 +36,10 @@ pub(super) fn of<'f>(facts: &'f Facts, program: &str) -> Result<Vec<Replica<'f>>
     let each = of_program.map(|pod| Replica {
         pod: &pod.name,
         status: map.and_then(|map| status_of(&pod.name, map.annotations())),
+        rules: map.and_then(|map| {
+            let key = names::replica_annotation(&pod.name);
+            map.annotations().get(&key).map(String::as_str)
+        }),
     });
     Ok(each.collect())
 }
@@ -35,10 +47,7 @@ pub(super) fn of<'f>(facts: &'f Facts, program: &str) -> Result<Vec<Replica<'f>>
 /// Whether all replicas are of this program's version.
 pub(super) fn versions(home: &str, facts: &Facts) -> Outcome {
     let (mut findings, mut unseen, mut counts) = (Vec::new(), None, Vec::new());
-    for (program, one, many) in [
-        (names::WEBHOOK_SERVICE_ACCOUNT, "webhook", "webhooks"),
-        (names::BROKER_SERVICE_ACCOUNT, "broker", "brokers"),
-    ] {
+    for (program, one, many) in PROGRAMS {
         match of(facts, program) {
             Ok(replicas) => {
                 findings.extend(replicas.iter().filter_map(|replica| other(home, replica)));

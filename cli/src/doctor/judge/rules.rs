@@ -36,7 +36,7 @@ pub(super) fn valid(home: &str, map: Option<&ConfigMap>) -> Outcome {
     }
 }
 
-/// Compares the rules as written with those that the broker accepted, and with those of each webhook.
+/// Compares the rules as written with those that the broker accepted, and with those of each webhook and broker.
 pub(super) fn revisions(home: &str, facts: &Facts) -> Outcome {
     seen(&facts.rules, |written| {
         seen(&facts.accepted, |accepted| {
@@ -63,48 +63,51 @@ pub(super) fn revisions(home: &str, facts: &Facts) -> Outcome {
                     format!("the broker has accepted revision {has}, and {wanted} is written");
                 findings.push(finding(place, what));
             }
-            let (others, unseen) = of_webhooks(home, facts, wanted);
+            let (others, numbers, unseen) = of_replicas(home, facts, wanted);
             findings.extend(others);
-            let webhooks = replicas::of(facts, names::WEBHOOK_SERVICE_ACCOUNT);
-            let webhooks = webhooks.map_or(0, |all| all.len());
-            let webhooks = count(webhooks, "webhook", "webhooks");
-            Outcome::of(findings, format!("{wanted} in the broker and {webhooks}"))
+            Outcome::of(findings, format!("{wanted} in {}", numbers.join(" and ")))
                 .and_unseen(unseen)
         })
     })
 }
 
-/// The replicas of the webhook that have said that they use another revision; and what could not be seen.
-fn of_webhooks(home: &str, facts: &Facts, wanted: &str) -> (Vec<Finding>, Option<Outcome>) {
-    let webhooks = match replicas::of(facts, names::WEBHOOK_SERVICE_ACCOUNT) {
-        Ok(webhooks) => webhooks,
-        Err(why) => return (Vec::new(), Some(unseen(why))),
-    };
-    let report = facts.unproven.as_ref().ok().and_then(Option::as_ref);
-    let (mut findings, mut silent) = (Vec::new(), Vec::new());
-    for replicas::Replica { pod, .. } in webhooks {
-        let said = report.and_then(|report| {
-            let key = names::replica_annotation(pod);
-            report.annotations().get(&key)
-        });
-        match said {
-            Some(revision) if revision == wanted => {}
-            Some(revision) => {
-                let what = format!("it uses revision {revision}, and {wanted} is written");
-                let place = format!("Pod {home}/{pod}");
-                findings.push(Check::RulesRevision.finding(home, place, what));
+/// The replicas that say that they use another revision, how many there are of each program, and what could not be seen.
+fn of_replicas(
+    home: &str,
+    facts: &Facts,
+    wanted: &str,
+) -> (Vec<Finding>, Vec<String>, Option<Outcome>) {
+    let (mut findings, mut numbers, mut silent) = (Vec::new(), Vec::new(), Vec::new());
+    let mut unreadable = None;
+    for (program, one, many) in replicas::PROGRAMS {
+        let all = match replicas::of(facts, program) {
+            Ok(all) => all,
+            Err(why) => {
+                unreadable = unreadable.or_else(|| Some(unseen(why)));
+                continue;
             }
-            None => silent.push(pod),
+        };
+        numbers.push(count(all.len(), one, many));
+        for replica in all {
+            let place = format!("Pod {home}/{}", replica.pod);
+            match replica.rules {
+                Some(revision) if revision == wanted => {}
+                Some(revision) => {
+                    let what = format!("it uses revision {revision}, and {wanted} is written");
+                    findings.push(Check::RulesRevision.finding(home, place, what));
+                }
+                None => silent.push(replica.pod),
+            }
         }
     }
     let not_yet = || {
         format!(
-            "which rules these webhooks use, they have not said: {}",
+            "which rules these replicas use, they have not said: {}",
             some(&silent)
         )
     };
-    let unseen = (!silent.is_empty()).then(|| Outcome::NotYet(not_yet()));
-    (findings, unseen)
+    let not_yet = (!silent.is_empty()).then(|| Outcome::NotYet(not_yet()));
+    (findings, numbers, unreadable.or(not_yet))
 }
 
 /// Opted-in namespaces in which no pod can get an identity or a service account.

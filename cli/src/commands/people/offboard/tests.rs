@@ -53,6 +53,7 @@ fn a_return_removes_the_user_from_offboarded_and_adds_them_to_returned() {
         "{}",
         plan.text
     );
+    golden::check_as("return", "return bob@acme.com", &plan);
     let there = planned("returned: [bob@acme.com]\n", Direction::Return, &mine);
     assert!(
         there.text.contains("nothing to do") && there.short.is_empty(),

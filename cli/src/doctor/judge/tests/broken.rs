@@ -11,7 +11,7 @@ use crate::doctor::facts::{Facts, Reach};
 pub(super) type Break = fn(&mut Facts);
 
 /// What is broken, and the check that must find it, and part of what it says.
-pub(super) const BROKEN: [(Break, &str, &str); 27] = [
+pub(super) const BROKEN: [(Break, &str, &str); 28] = [
     (
         |f| f.snapshot.version = Ok("v1.29.1".to_owned()),
         "api-server",
@@ -185,6 +185,18 @@ pub(super) const BROKEN: [(Break, &str, &str); 27] = [
         |f| f.snapshot.network_policies = Ok(Vec::new()),
         "exposure",
         "network",
+    ),
+    (
+        |f| {
+            let quota = f.quota.as_mut().unwrap().as_mut().unwrap();
+            let said = (
+                "replica.namesake.dev/b-1".to_owned(),
+                "ba0123456789".to_owned(),
+            );
+            quota.annotations_mut().extend([said]);
+        },
+        "rules-revision",
+        "it uses revision ba0123456789",
     ),
 ];
 

@@ -80,6 +80,7 @@ pub(super) fn healthy() -> Facts {
             ],
             &[
                 ("namesake.dev/reported-at", "2026-11-29T11:57:00Z"),
+                ("replica.namesake.dev/b-1", &revision),
                 ("replica-status.namesake.dev/b-1", &status(OWN)),
             ],
         ))),

@@ -62,8 +62,8 @@ fn who_is_offboarded_loses_identity_grants_and_place_in_the_quotas() {
         ]
     );
     assert_eq!(
-        effect.counts.warnings(),
-        ["namesake: this edit takes away 1 of 2 identities"]
+        effect.counts.sentences(),
+        ["this edit takes away 1 of 2 identities"]
     );
 }
 
