@@ -192,7 +192,7 @@ fn may_install(before: &Before) -> Outcome {
     findings.extend(before.installed.findings(home));
     let unseen = before.installed.unreadable().map(unseen);
     let detail = format!("you may create all of it{}", before.installed.detail());
-    Outcome::of(findings, detail).or_if_fine(unseen)
+    Outcome::of(findings, detail).and_unseen(unseen)
 }
 
 #[cfg(test)]

@@ -46,11 +46,6 @@ impl Outcome {
         }
     }
 
-    /// The same, for `before`.
-    pub(super) fn or_if_fine(self, unseen: Option<Self>) -> Self {
-        self.and_unseen(unseen)
-    }
-
     /// The same with another command for each finding.
     pub(super) fn with_command(mut self, command: &str) -> Self {
         if let Self::Found(findings) | Self::FoundInPart(findings, _) = &mut self {
