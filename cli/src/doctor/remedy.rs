@@ -41,7 +41,7 @@ fn release(facts: &Facts) -> Option<&str> {
 
 fn upgrade(release: &str, home: &str) -> String {
     let (release, home) = (quoted(release), quoted(home));
-    format!("helm upgrade {release} charts/namesake --namespace={home} --reuse-values")
+    format!("helm upgrade {release} charts/namesake --namespace={home} --reset-then-reuse-values")
 }
 
 /// The command of a check whose own applies manifests.
@@ -73,7 +73,8 @@ mod tests {
             let applies = check.command("home").contains("apply --server-side");
             let helm = of_helm(check, "gold", "home");
             assert_eq!(helm.is_some(), applies, "{check}");
-            let begins = "helm upgrade gold charts/namesake --namespace=home --reuse-values";
+            let begins =
+                "helm upgrade gold charts/namesake --namespace=home --reset-then-reuse-values";
             assert!(helm.is_none_or(|command| command.starts_with(begins)));
         }
     }

@@ -98,7 +98,8 @@ fn of_a_release_of_helm_the_commands_are_those_of_helm() {
         let validating = installation.validating.as_mut().unwrap();
         validating.annotations_mut().extend([release]);
     };
-    let upgrade = "helm upgrade gold charts/namesake --namespace=namesake-system --reuse-values";
+    let upgrade =
+        "helm upgrade gold charts/namesake --namespace=namesake-system --reset-then-reuse-values";
     for word in [
         "webhooks",
         "policies",
