@@ -250,6 +250,15 @@ fn two_webhooks() -> Value {
     })
 }
 
+/// A broker that has just started has not stored the rules that it accepts yet.
+async fn wait_until_rules_are_accepted(maps: &Api<ConfigMap>) -> Result<()> {
+    eventually("the broker has accepted the rules", async || {
+        maps.get(ACCEPTED_RULES_CONFIG_MAP).await?;
+        Ok(())
+    })
+    .await
+}
+
 #[test]
 fn an_older_webhook_is_found_and_one_that_is_not_ready_with_what_it_waits_for() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
@@ -280,6 +289,7 @@ fn an_older_webhook_is_found_and_one_that_is_not_ready_with_what_it_waits_for() 
             check.err
         );
         // Without any rules it does not become ready.
+        wait_until_rules_are_accepted(&maps).await?;
         ns.stack.kill_broker().await;
         ns.stack.kill_webhook().await;
         let rules = maps.get(RULES_CONFIG_MAP).await?.data;
