@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use anyhow::Context as _;
 use futures::join;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
-use kube::api::{ListParams, PartialObjectMeta};
+use kube::api::{ListParams, ObjectList, PartialObjectMeta};
 use kube::{Api, Client, Error, Resource, ResourceExt};
 use namesake_api::names::{ACCEPTED_RULES_CONFIG_MAP, RULES_CONFIG_MAP, webhook_configuration};
 use namesake_core::Rules;
@@ -210,11 +210,18 @@ where
     K: Clone + DeserializeOwned + Debug,
 {
     let list = async |params: &ListParams| api.list(params).await;
+    all_pages(list, ListParams::default(), what).await
+}
+
+/// The objects of all pages of a list.
+async fn all_pages<K: Clone>(
+    list: impl AsyncFn(&ListParams) -> kube::Result<ObjectList<K>>,
+    params: ListParams,
+    what: &'static str,
+) -> Read<Vec<K>> {
     let mut found = Vec::new();
     let mut progress = Progress::hidden();
-    let listed = each_page(list, ListParams::default(), &mut progress, |one| {
-        found.push(one);
-    });
+    let listed = each_page(list, params, &mut progress, |one| found.push(one));
     listed.await.map_err(unreadable(what))?;
     Ok(found)
 }
@@ -228,11 +235,7 @@ where
     K: Clone + DeserializeOwned + Debug + Resource,
 {
     let list = async |params: &ListParams| api.list_metadata(params).await;
-    let mut found = Vec::new();
-    let mut progress = Progress::hidden();
-    let listed = each_page(list, params, &mut progress, |one| found.push(one));
-    listed.await.map_err(unreadable(what))?;
-    Ok(found)
+    all_pages(list, params, what).await
 }
 
 /// The current rules; if they are not valid or fail their own tests, those that the broker accepted last.

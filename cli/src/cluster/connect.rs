@@ -201,11 +201,21 @@ fn home(stack: Option<&str>, stacks: Option<&[Stack]>) -> Result<String, Failure
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn stack(home: &str, name: Option<&str>) -> Stack {
         (home.to_owned(), name.map(str::to_owned))
+    }
+
+    /// A session with the stack of the manifests, about all namespaces.
+    pub(crate) fn session(client: Client) -> Session {
+        Session {
+            client,
+            home: names::SYSTEM_NAMESPACE.to_owned(),
+            namespace: None,
+            default_namespace: "default".to_owned(),
+        }
     }
 
     #[test]

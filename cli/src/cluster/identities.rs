@@ -164,6 +164,7 @@ pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cluster::connect::tests::session;
 
     /// The time of all tests.
     pub(crate) const NOW: &str = "2026-11-29T12:00:00Z";
@@ -222,12 +223,7 @@ pub(crate) mod tests {
             let answer = http::Response::builder().status(status).body(body);
             async move { answer }
         });
-        Session {
-            client: kube::Client::new(service, "default"),
-            home: "namesake-system".to_owned(),
-            namespace: None,
-            default_namespace: "default".to_owned(),
-        }
+        session(kube::Client::new(service, "default"))
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Objects of any kind from which pods are created.
 
 use kube::api::{ListParams, ObjectList};
-pub(crate) use namesake_webhook::decide::kinds::has_ended;
+pub(crate) use namesake_webhook::decide::kinds::{has_ended, is_child};
 
 use crate::console::Progress;
 

@@ -258,17 +258,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cluster::connect::tests::session;
 
     const DEADLINE: Duration = Duration::from_secs(20);
-
-    fn session(client: Client) -> Session {
-        Session {
-            client,
-            home: "namesake-system".to_owned(),
-            namespace: None,
-            default_namespace: "default".to_owned(),
-        }
-    }
 
     /// What of an API server that refuses everything is read for these checks.
     async fn asked(checks: &[Check]) -> Vec<String> {

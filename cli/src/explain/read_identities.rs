@@ -196,6 +196,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cluster::connect::tests::session;
     use crate::cluster::identities::tests;
 
     /// An API server that has so many identities of bob, none of them ready, each with a pod that waits; and how often pods were
@@ -233,13 +234,7 @@ mod tests {
             let answer = http::Response::builder().status(status).body(body);
             async move { answer }
         });
-        let session = Session {
-            client: Client::new(service, "default"),
-            home: "namesake-system".to_owned(),
-            namespace: None,
-            default_namespace: "default".to_owned(),
-        };
-        (session, lists)
+        (session(Client::new(service, "default")), lists)
     }
 
     #[tokio::test]

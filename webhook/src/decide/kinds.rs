@@ -6,6 +6,7 @@ mod jobset;
 pub mod stopping;
 pub mod template;
 
+use kube::ResourceExt;
 use namesake_core::{Digest, Json, Launcher};
 use serde_json::Value;
 
@@ -14,6 +15,13 @@ use crate::review::{GroupVersionKind, OwnerReference};
 
 pub use stopping::Stop;
 pub use template::{Template, TemplateError};
+
+/// Whether a controller created an object: then its pods belong to the object from which it was created.
+#[must_use]
+pub fn is_child(object: &impl ResourceExt) -> bool {
+    let mut owners = object.owner_references().iter();
+    owners.any(|owner| owner.controller == Some(true))
+}
 
 /// Whether a Job, JobSet or Workflow has ended, by its status.
 #[must_use]

@@ -31,10 +31,7 @@ fn count_identities(state: &State, old: &Rules, new: &Rules, counts: &mut EditCo
         let effect = |new: &Rules| old.effect_on_identity(new, namespace, class, user);
         // What is being removed already is not taken away by the edit.
         if identity.service_account_uid.is_some() && effect(old) == EditEffect::Keeps {
-            let happens = effect(new);
-            counts.identities.add(happens);
-            let is_left = happens != EditEffect::Loses;
-            counts.fewer_grants += usize::from(is_left && old.loses_grant(new, class));
+            counts.add_identity(effect(new), old.loses_grant(new, class));
         }
         None::<()>
     });

@@ -1,7 +1,7 @@
 //! Reads which parents have no stamp, in each namespace and kind.
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use kube::api::{ApiResource, DynamicObject, ListParams, PartialObjectMeta};
+use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client, ResourceExt};
 use namesake_api::names::{MODE_LABEL, STAMP_ANNOTATION};
 use namesake_webhook::decide::kinds::{self, Kind, Scope};
@@ -57,14 +57,9 @@ async fn of_kind(
         _ => all,
     };
     let listed = metadata(api, params, Part::Unstamped.what()).await?;
-    let is_made = |one: &PartialObjectMeta<DynamicObject>| {
-        one.owner_references()
-            .iter()
-            .any(|owner| owner.controller == Some(true))
-    };
     let bare = listed
         .into_iter()
-        .filter(|one| !one.annotations().contains_key(STAMP_ANNOTATION) && !is_made(one));
+        .filter(|one| !one.annotations().contains_key(STAMP_ANNOTATION) && !kinds::is_child(one));
     let each = bare.map(|one| Unstamped {
         namespace: namespace.to_owned(),
         kind: kind.plural,

@@ -41,6 +41,13 @@ impl EditCount {
 }
 
 impl EditCounts {
+    /// Counts an identity; `loses_grant`: whether the edit removes a grant of its class.
+    pub fn add_identity(&mut self, effect: EditEffect, loses_grant: bool) {
+        self.identities.add(effect);
+        let stays = effect != EditEffect::Loses;
+        self.fewer_grants += usize::from(stays && loses_grant);
+    }
+
     /// Warnings for whoever edits the rules; none if nothing is lost or changed. What is known of parents is not all that the rules
     /// may ask for, so another command counts them exactly.
     #[must_use]

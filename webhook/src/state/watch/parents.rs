@@ -161,7 +161,6 @@ fn apply<K: Readable>(
 fn parent_of<K: Readable>(kind: &'static Kind, object: &K) -> Option<(String, KnownParent)> {
     let metadata = object.meta();
     let stamp = object.annotations().get(STAMP_ANNOTATION);
-    let mut owners = metadata.owner_references.iter().flatten();
     let parent = KnownParent {
         kind: kind.name,
         name: metadata.name.as_deref()?.into(),
@@ -169,7 +168,7 @@ fn parent_of<K: Readable>(kind: &'static Kind, object: &K) -> Option<(String, Kn
         created: metadata.creation_timestamp.as_ref()?.0.as_second(),
         stamp: stamp.map(|stamp| stamp.as_str().into()),
         runs: object.runs(kind),
-        is_child: owners.any(|owner| owner.controller == Some(true)),
+        is_child: kinds::is_child(object),
         has_ended: object.has_ended(),
     };
     Some((metadata.uid.clone()?, parent))

@@ -13,7 +13,7 @@ use namesake_webhook::state::served;
 use crate::answer::failure::Failure;
 use crate::answer::text::plain;
 use crate::cluster::connect::Session;
-use crate::cluster::objects::{each_page, has_ended};
+use crate::cluster::objects::{each_page, has_ended, is_child};
 use crate::console::Progress;
 
 /// What was found, and what could not be read.
@@ -64,12 +64,10 @@ pub(super) async fn of_user(
 
 /// Whether it is the user's, and no object of its own removes it or has ended it.
 fn is_of_user(object: &DynamicObject, user: &str) -> bool {
-    let owners = object.owner_references();
-    let is_child = owners.iter().any(|owner| owner.controller == Some(true));
     let stamp = object.annotations().get(names::STAMP_ANNOTATION);
     let stamp = stamp.and_then(|text| Stamp::unverified(text));
     let is_theirs = stamp
         .and_then(|stamp| stamp.user)
         .is_some_and(|of| of.as_str() == user);
-    is_theirs && !is_child && !has_ended(&object.data)
+    is_theirs && !is_child(object) && !has_ended(&object.data)
 }

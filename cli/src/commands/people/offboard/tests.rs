@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::answer::golden;
+use crate::cluster::connect;
 use crate::cluster::identities::tests::identity;
 
 const BOB: &str = "bob@acme.com";
@@ -180,10 +181,8 @@ fn in_research(may_list_all: bool) -> Session {
         async move { answer }
     });
     Session {
-        client: kube::Client::new(service, "default"),
-        home: "namesake-system".to_owned(),
         namespace: Some("research".to_owned()),
-        default_namespace: "default".to_owned(),
+        ..connect::tests::session(kube::Client::new(service, "default"))
     }
 }
 

@@ -162,10 +162,8 @@ impl Effect {
             .collect();
         for one in existing {
             let happens = one.effect(rules);
-            effect.counts.identities.add(happens);
-            let is_left = happens != EditEffect::Loses;
-            let loses_grant = is_left && rules.0.loses_grant(rules.1, &one.class);
-            effect.counts.fewer_grants += usize::from(loses_grant);
+            let loses_grant = rules.0.loses_grant(rules.1, &one.class);
+            effect.counts.add_identity(happens, loses_grant);
             let before = one.derived(rules.0);
             let after = one
                 .derived(rules.1)

@@ -16,7 +16,7 @@ use crate::answer::failure::Failure;
 use crate::answer::text::plain;
 use crate::cluster::connect::Session;
 use crate::cluster::identities;
-use crate::cluster::objects::{each_page, has_ended};
+use crate::cluster::objects::{each_page, has_ended, is_child};
 use crate::console::Progress;
 
 /// Pods that have not ended.
@@ -130,9 +130,7 @@ async fn parents(
 /// The stamp of a parent whose next pods the rules decide, and the kind that counts. What a controller created belongs to the object
 /// from which it was created.
 fn decided(parent: &ParentKind, stack: &str, object: &DynamicObject) -> Option<(Stamp, Launcher)> {
-    let owners = object.owner_references();
-    let is_child = owners.iter().any(|owner| owner.controller == Some(true));
-    if is_child || has_ended(&object.data) {
+    if is_child(object) || has_ended(&object.data) {
         return None;
     }
     let stamp = Stamp::unverified(object.annotations().get(names::STAMP_ANNOTATION)?)?;
