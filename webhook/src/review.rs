@@ -131,7 +131,12 @@ objects_only!(Review<O>, Request<O>, GroupVersionKind);
 /// # Errors
 /// Why the body is not a review.
 pub fn parse<'a, O: Deserialize<'a>>(body: &'a [u8]) -> Result<Request<'a, O>, Malformed> {
-    let review: Review<'a, O> = serde_json::from_slice(body)?;
+    // Checking once that the whole body is UTF-8 is faster than checking each string, as `from_slice` does. A body that is not
+    // is left to `from_slice`, which says where.
+    let review: Review<'a, O> = match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text)?,
+        Err(_) => serde_json::from_slice(body)?,
+    };
     if review.api_version.as_str() != REVIEW_VERSION || review.kind.as_str() != REVIEW_KIND {
         return Err(Malformed::Version {
             version: review.api_version.to_string(),

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use tokio::time::{Interval, interval_at};
 use tokio_rustls::TlsConnector;
 
 use super::process::Child;
@@ -23,6 +24,8 @@ pub(crate) struct Load {
     pub(crate) path: &'static str,
     /// The body of every request.
     pub(crate) body: Bytes,
+    /// Requests per second, of all connections together; without it, each connection sends as soon as it has its answer.
+    pub(crate) rate: Option<u32>,
 }
 
 /// The outcome of one load.
@@ -66,7 +69,14 @@ impl Load {
         let started = Instant::now();
         let workers: Vec<_> = senders
             .into_iter()
-            .map(|sender| tokio::spawn(send(sender, self.path, self.body.clone(), each, expected)))
+            .enumerate()
+            .map(|(number, sender)| {
+                let connection = Connection {
+                    sender,
+                    pace: self.pace(number),
+                };
+                tokio::spawn(connection.send(self.path, self.body.clone(), each, expected))
+            })
             .collect();
         let mut latencies = Vec::with_capacity(self.requests);
         for worker in workers {
@@ -76,6 +86,18 @@ impl Load {
         latencies.sort_unstable();
         Ok(Outcome { elapsed, latencies })
     }
+
+    // When this connection sends its requests: the connections take turns.
+    fn pace(&self, connection: usize) -> Option<Interval> {
+        let turn = Duration::from_secs(1) / self.rate?;
+        let first = tokio::time::Instant::now() + turn * connection as u32;
+        Some(interval_at(first, turn * self.connections as u32))
+    }
+}
+
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    pace: Option<Interval>,
 }
 
 async fn connect(server: &Child) -> anyhow::Result<SendRequest<Full<Bytes>>> {
@@ -90,33 +112,38 @@ async fn connect(server: &Child) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
-async fn send(
-    mut sender: SendRequest<Full<Bytes>>,
-    path: &'static str,
-    body: Bytes,
-    requests: usize,
-    expected: &'static [u8],
-) -> anyhow::Result<Vec<Duration>> {
-    let mut latencies = Vec::with_capacity(requests);
-    for _ in 0..requests {
-        let request = http::Request::post(path)
-            .header("host", "localhost")
-            .header("content-type", "application/json")
-            .body(Full::new(body.clone()))?;
-        let started = Instant::now();
-        sender.ready().await?;
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let answer = response.into_body().collect().await?.to_bytes();
-        latencies.push(started.elapsed());
-        ensure!(
-            status == 200
-                && answer
-                    .windows(expected.len())
-                    .any(|window| window == expected),
-            "unexpected answer {status}: {}",
-            String::from_utf8_lossy(&answer)
-        );
+impl Connection {
+    async fn send(
+        mut self,
+        path: &'static str,
+        body: Bytes,
+        requests: usize,
+        expected: &'static [u8],
+    ) -> anyhow::Result<Vec<Duration>> {
+        let mut latencies = Vec::with_capacity(requests);
+        for _ in 0..requests {
+            if let Some(pace) = &mut self.pace {
+                pace.tick().await;
+            }
+            let request = http::Request::post(path)
+                .header("host", "localhost")
+                .header("content-type", "application/json")
+                .body(Full::new(body.clone()))?;
+            let started = Instant::now();
+            self.sender.ready().await?;
+            let response = self.sender.send_request(request).await?;
+            let status = response.status();
+            let answer = response.into_body().collect().await?.to_bytes();
+            latencies.push(started.elapsed());
+            ensure!(
+                status == 200
+                    && answer
+                        .windows(expected.len())
+                        .any(|window| window == expected),
+                "unexpected answer {status}: {}",
+                String::from_utf8_lossy(&answer)
+            );
+        }
+        Ok(latencies)
     }
-    Ok(latencies)
 }

@@ -47,6 +47,7 @@ impl Figure {
 
 /// The names of the servers that goals compare.
 pub(crate) const FLOOR: &str = "floor: answers a constant";
+pub(crate) const READER: &str = "reads, logs and patches the pod";
 pub(crate) const POD: &str = "pod of a known user";
 pub(crate) const WITH_RULES: &str = "the same, with 4,000 more rules";
 pub(crate) const WITH_PINS: &str = "the same, with 20,000 pins";
@@ -105,6 +106,8 @@ pub(crate) struct Report {
     pub(crate) connections: usize,
     /// Requests of each load.
     pub(crate) requests: usize,
+    /// Requests per second, if they were limited.
+    pub(crate) rate: Option<u32>,
     /// Bytes of the review sent.
     pub(crate) review_bytes: usize,
     /// The median round of every server.
@@ -138,12 +141,23 @@ impl Report {
     }
 }
 
+/// How fast the requests are sent, for people.
+pub(crate) fn pace(rate: Option<u32>) -> String {
+    match rate {
+        Some(rate) => format!("{rate} per second"),
+        None => "each after the answer to the one before".to_owned(),
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} connections, {} requests a round, a review of {} bytes; median of the rounds",
-            self.connections, self.requests, self.review_bytes
+            "{} connections, {} requests a round, {}, a review of {} bytes; median of the rounds",
+            self.connections,
+            self.requests,
+            pace(self.rate),
+            self.review_bytes
         )?;
         writeln!(
             f,

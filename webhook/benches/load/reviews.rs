@@ -1,6 +1,8 @@
 //! The reviews of the load: the pod and the Job as stock Metaflow submits them, of a known user.
 
+use bytes::Bytes;
 use namesake_webhook::admit::Webhook;
+use namesake_webhook::review::{REVIEW_KIND, REVIEW_VERSION};
 use namesake_webhook::state::State;
 use serde_json::{Value, json};
 
@@ -82,6 +84,14 @@ fn result() -> Value {
     );
     review["request"]["kind"]["group"] = json!("argoproj.io");
     review
+}
+
+/// What the webhook answers to the pod.
+pub(crate) async fn answer() -> Bytes {
+    let pod = cases::review(&cases::job_controller());
+    let response = cases::ask(&state(&json!([])), Webhook::Mutate, &pod).await;
+    let review = json!({"apiVersion": REVIEW_VERSION, "kind": REVIEW_KIND, "response": response});
+    review.to_string().into()
 }
 
 /// Builds them. The patched pod is the answer of [`state`] to the pod.

@@ -14,7 +14,7 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 
-use super::{floor, reviews};
+use super::{floor, reader, reviews};
 
 /// As many rules and pins as an admin of a large company might write; with more pins the rules would be too long.
 const MANY_RULES: usize = 4_000;
@@ -28,7 +28,11 @@ pub(crate) fn serve(name: &str) -> anyhow::Result<()> {
         std::process::exit(0);
     });
     match name {
-        "floor" => run(floor::app),
+        "floor" => run(async || floor::app()),
+        "reader" => {
+            start_log(names::LOG, LogFormat::Json)?;
+            run(async || reader::app(reviews::answer().await))
+        }
         "webhook" => webhook(&json!([])),
         "webhook-with-rules" => webhook(&reviews::more_rules(MANY_RULES)),
         "webhook-with-pins" => webhook(&reviews::more_pins(MANY_PINS)),
@@ -39,11 +43,12 @@ pub(crate) fn serve(name: &str) -> anyhow::Result<()> {
 fn webhook(edits: &Value) -> anyhow::Result<()> {
     // As in the real program, one line for each decision.
     start_log(names::LOG, LogFormat::Json)?;
-    run(|| namesake_webhook::app(Arc::new(reviews::state(edits))))
+    run(async || namesake_webhook::app(Arc::new(reviews::state(edits))))
 }
 
 #[tokio::main]
-async fn run(app: impl FnOnce() -> Router) -> anyhow::Result<()> {
+async fn run(app: impl AsyncFnOnce() -> Router) -> anyhow::Result<()> {
+    let app = app().await;
     let listener = TcpListener::bind("127.0.0.1:0").context("failed to listen")?;
     listener.set_nonblocking(true)?;
     let key = KeyPair::generate()?;
@@ -57,7 +62,7 @@ async fn run(app: impl FnOnce() -> Router) -> anyhow::Result<()> {
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     let tls = RustlsConfig::from_config(Arc::new(tls));
     axum_server::from_tcp_rustls(listener, tls)?
-        .serve(app().into_make_service())
+        .serve(app.into_make_service())
         .await
         .context("server stopped")
 }

@@ -19,6 +19,16 @@ fn a_body_that_is_not_a_review_is_malformed_and_the_error_says_why() {
 }
 
 #[test]
+fn a_value_that_is_not_utf_8_is_malformed_and_the_error_says_where() {
+    let body = b"{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"request\":{\"uid\":\"\xff\"}}";
+    let error = parse::<Object<'_>>(body).unwrap_err().to_string();
+    assert!(
+        error.contains("unicode") && error.contains("line 1 column"),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_annotation_that_is_not_a_string_is_malformed() {
     let body = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview",
         "request":{"uid":"u","object":{"metadata":{"annotations":{"a":1}}}}}"#;

@@ -1,10 +1,9 @@
 //! The answer to the API server, and the facts that are logged about it.
 
-use std::collections::BTreeMap;
-
 use data_encoding::BASE64;
 use namesake_core::{DecisionId, Reason};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::review::outcome::Outcome;
 use crate::review::patch::Patch;
@@ -15,6 +14,8 @@ use crate::review::{Metadata, OwnerReference, REVIEW_KIND, REVIEW_VERSION, Reque
 pub const DRY_RUN: &str =
     "namesake: dry run: the identity would be created, and the pod would get its service account";
 
+/// Room for the patch of a pod, and for the answer with it: most are not larger.
+const USUAL_BYTES: usize = 4096;
 /// Longest warning that Kubernetes recommends.
 const MAX_WARNING_BYTES: usize = 120;
 
@@ -160,7 +161,7 @@ impl Verdict {
         let decision = subject.decision;
         let refused = self.result.as_ref().err();
         let patch = match &self.result {
-            Ok(patch) if !patch.is_empty() => Some(BASE64.encode(&serde_json::to_vec(patch)?)),
+            Ok(patch) if !patch.is_empty() => Some(encode(patch)?),
             _ => None,
         };
         let status = refused.map(|r| Status {
@@ -171,7 +172,8 @@ impl Verdict {
         });
         let warnings = self.warnings.iter();
         let warnings = warnings.map(|text| with_decision(text, decision));
-        serde_json::to_vec(&ReviewAnswer {
+        let mut answer = Vec::with_capacity(USUAL_BYTES);
+        let review = ReviewAnswer {
             api_version: REVIEW_VERSION,
             kind: REVIEW_KIND,
             response: Response {
@@ -183,16 +185,15 @@ impl Verdict {
                 warnings: warnings.collect(),
                 audit_annotations: self.audit_annotations(subject),
             },
-        })
+        };
+        serde_json::to_writer(&mut answer, &review)?;
+        Ok(answer)
     }
 
-    fn audit_annotations<'a>(
-        &'a self,
-        subject: &'a Subject<'_>,
-    ) -> BTreeMap<&'static str, &'a str> {
+    fn audit_annotations<'a>(&'a self, subject: &'a Subject<'_>) -> AuditAnnotations<'a> {
         let facts = &self.facts;
         let reason = self.result.as_ref().err().map(|r| r.reason.as_str());
-        let all = [
+        AuditAnnotations([
             ("requester", Some(facts.requester.as_str())),
             ("user", facts.user.as_deref()),
             ("rule", facts.rule.as_deref()),
@@ -209,12 +210,32 @@ impl Verdict {
             ("owner-kind", subject.owner.map(|owner| &*owner.kind)),
             ("owner-name", subject.owner.map(|owner| &*owner.name)),
             ("owner-uid", subject.owner.map(|owner| &*owner.uid)),
-        ];
-        let all = all
-            .into_iter()
-            .filter_map(|(key, value)| Some((key, value?)));
-        all.filter(|(_, value)| !value.is_empty()).collect()
+        ])
     }
+}
+
+/// Annotations for the cluster's audit log; those without a value, or with an empty one, are not written.
+struct AuditAnnotations<'a>([(&'static str, Option<&'a str>); 16]);
+
+impl Serialize for AuditAnnotations<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let all = self
+            .0
+            .iter()
+            .filter_map(|(key, value)| Some((key, (*value)?)));
+        serializer.collect_map(all.filter(|(_, value)| !value.is_empty()))
+    }
+}
+
+// The patch in base64, as a JSON string. Base64 needs no escapes, which serde_json would look for in each byte.
+fn encode(patch: &Patch) -> Result<Box<RawValue>, serde_json::Error> {
+    let mut json = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut json, patch)?;
+    let mut text = String::with_capacity(BASE64.encode_len(json.len()) + 2);
+    text.push('"');
+    BASE64.encode_append(&json, &mut text);
+    text.push('"');
+    RawValue::from_string(text)
 }
 
 // Behind the code of a reason, if the warning ends with one. A warning is cut by clients when it is longer than 120 characters: then
@@ -249,11 +270,10 @@ struct Response<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    patch: Option<String>,
+    patch: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    audit_annotations: BTreeMap<&'static str, &'a str>,
+    audit_annotations: AuditAnnotations<'a>,
 }
 
 #[derive(Serialize)]
