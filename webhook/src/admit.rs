@@ -241,7 +241,8 @@ impl Call<'_> {
                 }
                 match role {
                     Role::Pod if is_create => pod::create(&admission).await,
-                    Role::Parent(parent) => parent::admit(&admission, parent, body).await,
+                    // Boxed, because it is large: otherwise each review of a pod would have room for it too.
+                    Role::Parent(parent) => Box::pin(parent::admit(&admission, parent, body)).await,
                     Role::Pod => Err(refuse(admission::unexpected(request))),
                 }
             }

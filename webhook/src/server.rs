@@ -134,8 +134,11 @@ impl Server {
             Err((status, text)) => return self.malformed(status, &text),
         };
         let began = Instant::now();
-        let admitted = admit::admit(&self.state, webhook, &body, began, deadline);
-        match trace::within(TraceId::of(&head.headers), admitted).await {
+        let admitted = trace::within(
+            TraceId::of(&head.headers),
+            admit::admit(&self.state, webhook, &body, began, deadline),
+        );
+        match admitted.await {
             Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], answer).into_response(),
             Err(malformed) => self.malformed(StatusCode::BAD_REQUEST, &malformed.to_string()),
         }

@@ -38,15 +38,20 @@ impl From<Missing> for Refused {
 }
 
 /// The object, if the API server answers before the deadline; `None` if it does not exist.
-pub(super) async fn get_within<T>(
+///
+/// The call is boxed, because it is large and rare: otherwise each review would have room for it, which is copied several times.
+pub(super) fn get_within<T>(
     deadline: Instant,
-    call: impl Future<Output = Result<T, Error>>,
-) -> Result<Option<T>, String> {
-    match tokio::time::timeout_at(deadline.into(), call).await {
-        Ok(Ok(found)) => Ok(Some(found)),
-        Ok(Err(Error::Api(status))) if status.code == 404 => Ok(None),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the API server did not answer in time".to_owned()),
+    call: impl Future<Output = Result<T, Error>> + Send,
+) -> impl Future<Output = Result<Option<T>, String>> {
+    let call = Box::pin(call);
+    async move {
+        match tokio::time::timeout_at(deadline.into(), call).await {
+            Ok(Ok(found)) => Ok(Some(found)),
+            Ok(Err(Error::Api(status))) if status.code == 404 => Ok(None),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the API server did not answer in time".to_owned()),
+        }
     }
 }
 

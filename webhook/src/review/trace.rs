@@ -39,8 +39,11 @@ impl TraceId {
 }
 
 /// Runs `work` as a part of this trace.
-pub(crate) async fn within<T>(trace: Option<TraceId>, work: impl Future<Output = T>) -> T {
-    TRACE.scope(trace, work).await
+pub(crate) fn within<T>(
+    trace: Option<TraceId>,
+    work: impl Future<Output = T>,
+) -> impl Future<Output = T> {
+    TRACE.scope(trace, work)
 }
 
 fn is_hex(text: &str, digits: usize) -> bool {
