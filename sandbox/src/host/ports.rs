@@ -3,6 +3,10 @@
 use std::{
     hash::{BuildHasher, RandomState},
     net::{Ipv4Addr, TcpListener},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use anyhow::{Context, Result, bail};
@@ -11,15 +15,19 @@ use anyhow::{Context, Result, bail};
 const FIRST: u64 = 20_000;
 const COUNT: u64 = 12_000;
 
-/// A random port on 127.0.0.1 that nobody listens on now. Another program may take it before it is used: the caller then tries
-/// again with another one.
+/// The next port to try, counted from [`FIRST`] and modulo [`COUNT`]. The first is random, so that two processes rarely try the same.
+static NEXT: LazyLock<AtomicU64> =
+    LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(()) % COUNT));
+
+/// A port on 127.0.0.1 that nobody listens on now, and that this process has not been given before (until it has tried all).
+/// Another program may take it before it is used: the caller then tries again with another one.
 ///
 /// # Errors
 /// No free port was found.
 pub fn free() -> Result<u16> {
-    for attempt in 0..200_u32 {
-        let random = RandomState::new().hash_one(attempt) % COUNT + FIRST;
-        let Ok(port) = u16::try_from(random) else {
+    for _ in 0..COUNT {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
+        let Ok(port) = u16::try_from(FIRST + next) else {
             continue;
         };
         if is_free(port) {
@@ -50,6 +58,8 @@ pub fn is_free(port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -57,5 +67,11 @@ mod tests {
         let port = free().unwrap();
         let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
         assert!(!is_free(port));
+    }
+
+    #[test]
+    fn a_port_is_given_once() {
+        let ports: HashSet<u16> = (0..1_000).map(|_| free().unwrap()).collect();
+        assert_eq!(ports.len(), 1_000);
     }
 }
